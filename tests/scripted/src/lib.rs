@@ -1,0 +1,1 @@
+//! Scripted Thrift peers for tests.
