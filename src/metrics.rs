@@ -11,9 +11,10 @@
 //! - [`Gauge`]s of the same labels add up: each handle takes its own part away when it is dropped.
 //! - Label values from the wire are cut at 128 bytes; how many there are is their owner's to bound.
 //!
-//! The control thread calls [`upkeep`] every 250 ms and [`render`] for a scrape.
+//! The control thread calls [`upkeep`] every [`UPKEEP`], and whoever serves a scrape [`render`].
 
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusRecorder;
@@ -33,7 +34,7 @@ mod service;
 
 pub use call::{CallCounters, MethodMetrics, OUTCOMES};
 pub use endpoint::EndpointMetrics;
-pub use histogram::Histogram;
+pub use histogram::{Histogram, LONGEST};
 pub use listener::ListenerMetrics;
 pub use process::{ProcessWide, process_wide};
 pub use registry::RegistryMetrics;
@@ -96,18 +97,30 @@ fn describe(recorder: &PrometheusRecorder, metric: &Metric) {
     }
 }
 
+/// Upkeeps since the last render. Only a render lets old series go, so with nobody scraping, one
+/// is made for nobody every [`KEPT`].
+static UNRENDERED: AtomicU32 = AtomicU32::new(0);
+
+/// How often the control thread calls [`upkeep`].
+pub const UPKEEP: Duration = Duration::from_millis(250);
+
 /// Hands what histograms have counted on to the exporter. The control thread calls it every
-/// 250 ms, so that a scrape finds little to do; with 1,000 calls a second it takes some 10 µs.
+/// [`UPKEEP`], so that a scrape finds little to do and the queues stay short.
 pub fn upkeep() {
     histogram::flush_all();
     EXPORTER.handle.run_upkeep();
+    let upkeeps = UNRENDERED.fetch_add(1, Ordering::Relaxed);
+    if u128::from(upkeeps) >= KEPT.as_millis() / UPKEEP.as_millis() {
+        render();
+    }
 }
 
 /// All metrics as Prometheus' text format 0.0.4. Takes milliseconds with thousands of series:
 /// call it where blocking is allowed.
 pub fn render() -> String {
+    UNRENDERED.store(0, Ordering::Relaxed);
     process_wide();
-    upkeep();
+    histogram::flush_all();
     scope::touch_all();
     let mut text = EXPORTER.handle.render();
     process::render_stats(&mut text);

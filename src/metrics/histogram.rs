@@ -16,6 +16,9 @@ use super::scope::key;
 
 static METADATA: Metadata<'static> = Metadata::new("tidegate", Level::INFO, None);
 
+/// The longest time that is counted: some thousands of these fit a sum between two flushes.
+pub const LONGEST: Duration = Duration::from_secs(1_000_000);
+
 /// The histograms that may hold something; one that is held here alone is flushed and let go.
 static CELLS: Mutex<Vec<Arc<Cells>>> = Mutex::new(Vec::new());
 
@@ -50,10 +53,9 @@ impl Histogram {
         Self { cells }
     }
 
-    /// Counts one; about 10 ns.
+    /// Counts one; about 10 ns. More than [`LONGEST`] counts as that.
     pub fn record(&self, duration: Duration) {
-        self.cells
-            .record(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+        self.cells.record(duration.min(LONGEST).as_nanos() as u64);
     }
 }
 

@@ -36,7 +36,12 @@ impl Scope {
         let scope = Arc::new(Self {
             handles: Mutex::new(Vec::new()),
         });
-        SCOPES.lock().push(Arc::downgrade(&scope));
+        let mut scopes = SCOPES.lock();
+        if scopes.len() == scopes.capacity() {
+            scopes.retain(|scope| scope.strong_count() > 0);
+        }
+        scopes.push(Arc::downgrade(&scope));
+        drop(scopes);
         scope
     }
 

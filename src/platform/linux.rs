@@ -63,3 +63,6 @@ pub(super) fn tcp_stats(socket: &SockRef<'_>) -> Option<TcpStats> {
         round_trip: Duration::from_micros(info.tcpi_rtt.into()),
     })
 }
+
+#[cfg(test)]
+mod tests;
