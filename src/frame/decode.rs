@@ -71,7 +71,7 @@ impl Decoder {
         }
         let head = match self.head {
             Some(head) => head,
-            None => match parse(buf, &self.limits, self.side)? {
+            None => match parse(self.near(buf), &self.limits, self.side)? {
                 Step::Head { head, total } => self.found(head, total)?,
                 Step::Want { want, total } => return self.wait(want, total, buf.len()),
             },
@@ -111,6 +111,12 @@ impl Decoder {
         };
         self.reset();
         Some(rest)
+    }
+
+    /// The bytes in which a head must lie.
+    #[inline]
+    fn near<'a>(&self, buf: &'a [u8]) -> &'a [u8] {
+        &buf[..buf.len().min(self.limits.head_room())]
     }
 
     /// Keeps the head, unless the frame is too large.
