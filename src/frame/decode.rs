@@ -155,7 +155,9 @@ impl Decoder {
     fn walk(&mut self, head: Head, buf: &[u8]) -> Result<Progress, BadFrame> {
         if self.walked == 0 {
             self.walked = head.body as usize;
-            self.walk.begin(self.walked);
+            self.walk
+                .begin(self.walked)
+                .map_err(|bad| with_head(bad, head))?;
         }
         match self
             .walk

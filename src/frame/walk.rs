@@ -108,10 +108,11 @@ impl Walk {
 
     /// Begins at a struct's first field, at offset `at` of its frame.
     #[inline]
-    pub(super) fn begin(&mut self, at: usize) {
+    pub(super) fn begin(&mut self, at: usize) -> Result<(), BadFrame> {
         self.levels.clear();
         self.levels.push(Level::Struct);
         (self.next, self.skip, self.carried, self.at) = (Next::Field, 0, 0, at as u64);
+        self.fits(1)
     }
 
     /// Begins at a value of type `id`, at offset `at` of its frame.
