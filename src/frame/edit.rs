@@ -6,6 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use smallvec::SmallVec;
 
 use super::info::STRINGS;
+use super::outer::TT_SIZED;
 use super::{Head, Info, Timeout, TtHead};
 
 /// Decimal digits to be written over those of a [`Timeout`]; they have its width.
@@ -42,7 +43,6 @@ fn set(frame: &mut [u8], at: usize, bytes: &[u8]) {
 /// Offsets in a TTHeader.
 const TT_SEQID: usize = 8;
 const TT_WORDS: usize = 12;
-const TT_SIZED: usize = 14;
 
 /// A copy of `frame` (or of its beginning, the header being whole) with the string info `key` = `value` added to its
 /// TTHeader, and nothing else changed but the lengths and the padding. An unchanged copy if there is no TTHeader or

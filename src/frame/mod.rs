@@ -12,6 +12,7 @@ mod decode;
 mod edit;
 mod head;
 mod info;
+mod outer;
 mod parse;
 mod peek;
 mod rest;
