@@ -1,0 +1,201 @@
+//! Policy: how one service's calls are carried.
+//!
+//! A policy is complete: what a file leaves out comes from `[defaults]`, and what that leaves out
+//! from the built-in values, which stand in one place, [`Policy::default`] and
+//! [`CallPolicy::default`]:
+//!
+//! | key | built in | |
+//! |---|---|---|
+//! | `connect_timeout` | 1.2 s | one connect; past the kernel's first SYN retransmit |
+//! | `connect_stagger` | 250 ms | then another endpoint is dialled as well |
+//! | `connect_attempts` | 3 | different hosts dialled for one call |
+//! | `idle_timeout` | 4 s | of a pooled connection; older Kitex servers close after 5 s |
+//! | `max_idle` | 64 | pooled connections of one endpoint |
+//! | `max_calls` | 1024 | in flight, of the service |
+//! | `max_waiting` | 1024 | for a place or a connection, of the service |
+//! | `max_endpoint_calls` | 0 | in flight at one endpoint; 0: no limit |
+//! | `balance` | `least_loaded` | |
+//! | `suspicious` | `avoid` | |
+//! | `empty_grace` | 15 s | what an emptied service lost stays as last resort |
+//! | `read_deadline` | 3 s | one try; the built-in value holds only for calls that state no deadline |
+//! | `deadline` | off | the whole call |
+//! | `on_deadline` | `answer` | |
+//! | `idempotent` | false | |
+//! | `tries` | 3 | of one call, the first included |
+//! | `resend_unacknowledged` | false | |
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::units;
+
+/// One service's policy, complete.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Policy {
+    /// The longest one connect may take. 1 ms to 1 h.
+    #[serde(serialize_with = "units::duration")]
+    pub connect_timeout: Duration,
+    /// How long one connect is waited for before another endpoint is dialled as well. 1 ms to 1 h.
+    #[serde(serialize_with = "units::duration")]
+    pub connect_stagger: Duration,
+    /// How many different hosts are dialled for one call. 1 to 10.
+    pub connect_attempts: usize,
+    /// How long a pooled upstream connection is kept unused. 1 ms to 24 h.
+    #[serde(serialize_with = "units::duration")]
+    pub idle_timeout: Duration,
+    /// Unused connections kept per endpoint. 0 to 65,536; 0 keeps none.
+    pub max_idle: usize,
+    /// Calls of the service in flight. 1 to 1,000,000.
+    pub max_calls: usize,
+    /// Calls of the service that wait for a place or a connection. 0 to 1,000,000.
+    pub max_waiting: usize,
+    /// Calls in flight at one endpoint. 0 to 1,000,000; 0 is no limit.
+    pub max_endpoint_calls: usize,
+    /// How an endpoint is picked.
+    pub balance: Balance,
+    /// What is done with loopback and link-local addresses of the registry.
+    pub suspicious: Suspicious,
+    /// How long what an emptied service lost stays as last resort. 0 to 1 h.
+    #[serde(serialize_with = "units::duration")]
+    pub empty_grace: Duration,
+    /// What may also differ for one method.
+    #[serde(flatten)]
+    pub call: CallPolicy,
+}
+
+/// The part of a policy that one method may have for itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CallPolicy {
+    /// The bound on one try's progress.
+    #[serde(skip_serializing_if = "ReadDeadline::is_built_in")]
+    pub read_deadline: ReadDeadline,
+    /// The bound on the whole call, waiting and further tries included; `None`: no bound but the
+    /// caller's own. 1 ms to 24 h.
+    #[serde(serialize_with = "units::duration_or_off")]
+    pub deadline: Option<Duration>,
+    /// Which table [`deadline`](Self::deadline) was written in.
+    #[serde(skip)]
+    pub deadline_source: DeadlineSource,
+    /// What a caller gets at its deadline.
+    pub on_deadline: OnDeadline,
+    /// The call may be sent again although an endpoint may have run it.
+    pub idempotent: bool,
+    /// Tries of one call, the first included. 1 to 6.
+    pub tries: u32,
+    /// A call whose reused connection died before any of the call was acknowledged is sent again.
+    /// Right for servers that neither abort nor half-close right after reading; Kitex's do not.
+    pub resend_unacknowledged: bool,
+}
+
+/// The read deadline: a timer of one try's progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadDeadline {
+    /// 1 ms to 24 h.
+    pub after: Duration,
+    /// Written in a file: it holds for every call. The built-in one holds only for calls that
+    /// state no deadline of their own.
+    pub explicit: bool,
+}
+
+/// Which table a deadline was written in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeadlineSource {
+    /// `[defaults]`, or nowhere.
+    #[default]
+    Default,
+    /// `[[service]]`.
+    Service,
+    /// `[service.method.NAME]`.
+    Method,
+}
+
+/// What a caller gets when its deadline has passed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDeadline {
+    /// An exception that says so, just before the caller gives up.
+    #[default]
+    Answer,
+    /// Nothing: the caller's own timer stays in charge, and with it the caller's own retries.
+    Silence,
+}
+
+/// How an endpoint is picked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Balance {
+    /// The better of two drawn by weight: latency times calls in flight.
+    #[default]
+    LeastLoaded,
+    /// Each in turn, as often as its weight says.
+    WeightedRoundRobin,
+}
+
+/// What is done with addresses that are likely registered by mistake.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Suspicious {
+    /// Used only while nothing else is registered.
+    #[default]
+    Avoid,
+    /// Used like any other.
+    Allow,
+    /// Never used.
+    Refuse,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_millis(1200),
+            connect_stagger: Duration::from_millis(250),
+            connect_attempts: 3,
+            idle_timeout: Duration::from_secs(4),
+            max_idle: 64,
+            max_calls: 1024,
+            max_waiting: 1024,
+            max_endpoint_calls: 0,
+            balance: Balance::default(),
+            suspicious: Suspicious::default(),
+            empty_grace: Duration::from_secs(15),
+            call: CallPolicy::default(),
+        }
+    }
+}
+
+impl Default for CallPolicy {
+    fn default() -> Self {
+        Self {
+            read_deadline: ReadDeadline::default(),
+            deadline: None,
+            deadline_source: DeadlineSource::default(),
+            on_deadline: OnDeadline::default(),
+            idempotent: false,
+            tries: 3,
+            resend_unacknowledged: false,
+        }
+    }
+}
+
+impl Default for ReadDeadline {
+    fn default() -> Self {
+        Self {
+            after: Duration::from_secs(3),
+            explicit: false,
+        }
+    }
+}
+
+impl ReadDeadline {
+    /// Nobody wrote it. It is then left out of a printed config: written there, it would mean more.
+    pub fn is_built_in(&self) -> bool {
+        !self.explicit
+    }
+}
+
+impl Serialize for ReadDeadline {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        units::duration(&self.after, serializer)
+    }
+}
