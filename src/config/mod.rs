@@ -4,15 +4,27 @@
 //! checked type (`check`). Every value remembers the file and line it came from, so whatever is
 //! wrong with any of them is reported at once, each with its place.
 
+mod check;
+mod flags;
+mod load;
+mod nearest;
 mod policy;
 mod print;
 mod problem;
 mod registry;
+mod report;
 mod types;
 mod units;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 
+use load::source::{Source as Text, Sources};
+use report::Report;
+
+pub use flags::Flags;
 pub use policy::{
     Balance, CallPolicy, DeadlineSource, OnDeadline, Policy, ReadDeadline, Suspicious,
 };
@@ -48,17 +60,6 @@ pub struct Config {
     warnings: Vec<Problem>,
 }
 
-/// What the command line says without a file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Flags {
-    /// URLs of etcd's members.
-    pub etcd: Vec<String>,
-    /// The service to carry calls to.
-    pub service: Option<String>,
-    /// The address to listen on for it.
-    pub listen: Option<String>,
-}
-
 impl Config {
     /// Reads files, merges them left to right and checks the result.
     ///
@@ -75,8 +76,19 @@ impl Config {
     ///
     /// As [`Config::load`].
     pub fn load_with(paths: &[PathBuf], flags: &Flags) -> Result<Self, ConfigErrors> {
-        let _ = (paths, flags);
-        Err(ConfigErrors(Vec::new()))
+        let mut unread = Vec::new();
+        let mut sources = Sources::default();
+        for path in paths {
+            match Text::read(path) {
+                Ok(text) => sources.0.push(text),
+                Err(problem) => unread.push(problem),
+            }
+        }
+        if !unread.is_empty() {
+            return Err(ConfigErrors(unread));
+        }
+        sources.0.extend(flags.source());
+        Self::from_sources(&sources, &|name| std::env::var(name).ok())
     }
 
     /// A config from the command line alone.
@@ -94,8 +106,21 @@ impl Config {
     ///
     /// As [`Config::load`].
     pub fn from_str(name: &str, text: &str) -> Result<Self, ConfigErrors> {
-        let _ = (name, text);
-        Err(ConfigErrors(Vec::new()))
+        let sources = Sources(vec![Text::new(name, text)]);
+        Self::from_sources(&sources, &|name| std::env::var(name).ok())
+    }
+
+    fn from_sources(
+        sources: &Sources,
+        environment: load::Environment<'_>,
+    ) -> Result<Self, ConfigErrors> {
+        let report = Report::new(sources);
+        let config = load::load(&report, environment).map(|root| check::check(&root, &report));
+        match (config, report.finish()) {
+            (Some(config), Ok(warnings)) => Ok(Self { warnings, ..config }),
+            (_, Err(errors)) => Err(errors),
+            (None, Ok(found)) => Err(ConfigErrors(found)),
+        }
     }
 
     /// The service of this name, if the config has it.

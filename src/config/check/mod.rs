@@ -1,0 +1,85 @@
+//! From the merged tree to checked types: one file per table.
+
+mod address;
+mod listener;
+mod policy;
+mod process;
+mod registry;
+mod section;
+mod service;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use super::Config;
+use super::load::source::Place;
+use super::load::tree::Table;
+use super::policy::{DeadlineSource, Policy};
+use super::report::Report;
+use super::types::Admin;
+use registry::Registries;
+use section::{Section, Text, read_root};
+
+/// Reads and checks everything; what is wrong goes to the report.
+///
+/// The result is of use only if the report stays free of errors.
+pub(super) fn check(root: &Table, report: &Report<'_>) -> Config {
+    read_root(report, root, |file| {
+        let mut taken = Taken::default();
+        let runtime = file.table("runtime", process::runtime).unwrap_or_default();
+        let admin = file
+            .table("admin", |table| process::admin(table, &mut taken))
+            .unwrap_or_else(|| Some(Admin::default()));
+        let metrics = file
+            .table("metrics", |table| process::metrics(table, &mut taken))
+            .flatten();
+        let log = file.table("log", process::log).unwrap_or_default();
+        let registries = Registries::read(file);
+        let defaults = file
+            .table("defaults", |table| {
+                policy::policy(table, &Policy::default(), DeadlineSource::Default)
+            })
+            .unwrap_or_default();
+        let mut services = service::services(file, &registries, &defaults);
+        let listeners = listener::listeners(file, &registries, &mut taken, |name, registry| {
+            service::imply(&mut services, name, registry, &defaults);
+        });
+        Config {
+            runtime,
+            admin,
+            metrics,
+            log,
+            registries: registries.list,
+            listeners,
+            defaults,
+            services,
+            warnings: Vec::new(),
+        }
+    })
+}
+
+/// Names or addresses of which each may stand once.
+#[derive(Default)]
+struct Taken(BTreeMap<String, Place>);
+
+impl Taken {
+    /// Takes `name`, or reports who has it.
+    fn take(&mut self, section: &Section<'_>, what: &str, name: Text<'_>) {
+        match self.0.get(name.text) {
+            Some(first) => {
+                let first = section.report.sources().brief(*first);
+                let message = format!(
+                    "expected a {what} of its own, found \"{}\", which {first} has",
+                    name.text
+                );
+                section.report.error(name.at, message);
+            }
+            None => {
+                self.0.insert(name.text.to_owned(), name.at);
+            }
+        }
+    }
+}

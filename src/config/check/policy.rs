@@ -1,0 +1,145 @@
+//! Policies: `[defaults]`, and what a service or a method has for itself.
+//!
+//! Each key is read over the value of the table above, so the result is always complete.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::config::policy::{
+    Balance, CallPolicy, DeadlineSource, OnDeadline, Policy, ReadDeadline, Suspicious,
+};
+
+use super::Section;
+
+const MILLI: Duration = Duration::from_millis(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Durations of one step.
+const STEP: RangeInclusive<Duration> = MILLI..=HOUR;
+/// Durations of a call or of idleness.
+const LONG: RangeInclusive<Duration> = MILLI..=Duration::from_secs(24 * 3600);
+
+/// The keys of a policy in `table`, over `base`. `source` names the table.
+pub(super) fn policy(table: &mut Section<'_>, base: &Policy, source: DeadlineSource) -> Policy {
+    let policy = Policy {
+        connect_timeout: table
+            .duration("connect_timeout", STEP)
+            .unwrap_or(base.connect_timeout),
+        connect_stagger: table
+            .duration("connect_stagger", STEP)
+            .unwrap_or(base.connect_stagger),
+        connect_attempts: table
+            .count("connect_attempts", 1..=10)
+            .unwrap_or(base.connect_attempts),
+        idle_timeout: table
+            .duration("idle_timeout", LONG)
+            .unwrap_or(base.idle_timeout),
+        max_idle: table.count("max_idle", 0..=65_536).unwrap_or(base.max_idle),
+        max_calls: table
+            .count("max_calls", 1..=1_000_000)
+            .unwrap_or(base.max_calls),
+        max_waiting: table
+            .count("max_waiting", 0..=1_000_000)
+            .unwrap_or(base.max_waiting),
+        max_endpoint_calls: table
+            .count("max_endpoint_calls", 0..=1_000_000)
+            .unwrap_or(base.max_endpoint_calls),
+        balance: balance(table).unwrap_or(base.balance),
+        suspicious: suspicious(table).unwrap_or(base.suspicious),
+        empty_grace: table
+            .duration("empty_grace", Duration::ZERO..=HOUR)
+            .unwrap_or(base.empty_grace),
+        call: call_policy(table, &base.call, source),
+    };
+    warn_of_connects(table, &policy);
+    policy
+}
+
+/// The keys that a method may have too, over `base`.
+pub(super) fn call_policy(
+    table: &mut Section<'_>,
+    base: &CallPolicy,
+    source: DeadlineSource,
+) -> CallPolicy {
+    let deadline = table.duration_or_off("deadline", LONG);
+    let policy = CallPolicy {
+        read_deadline: read_deadline(table).unwrap_or(base.read_deadline),
+        deadline: deadline.unwrap_or(base.deadline),
+        deadline_source: deadline.map_or(base.deadline_source, |_| source),
+        on_deadline: on_deadline(table).unwrap_or(base.on_deadline),
+        idempotent: table.flag("idempotent").unwrap_or(base.idempotent),
+        tries: tries(table).unwrap_or(base.tries),
+        resend_unacknowledged: table
+            .flag("resend_unacknowledged")
+            .unwrap_or(base.resend_unacknowledged),
+    };
+    warn_of_deadlines(table, &policy);
+    policy
+}
+
+fn read_deadline(table: &mut Section<'_>) -> Option<ReadDeadline> {
+    let after = table.duration("read_deadline", LONG)?;
+    let explicit = true;
+    Some(ReadDeadline { after, explicit })
+}
+
+fn tries(table: &mut Section<'_>) -> Option<u32> {
+    u32::try_from(table.count("tries", 1..=6)?).ok()
+}
+
+fn balance(table: &mut Section<'_>) -> Option<Balance> {
+    let words = [
+        ("least_loaded", Balance::LeastLoaded),
+        ("weighted_round_robin", Balance::WeightedRoundRobin),
+    ];
+    table.word("balance", &words)
+}
+
+fn suspicious(table: &mut Section<'_>) -> Option<Suspicious> {
+    let words = [
+        ("avoid", Suspicious::Avoid),
+        ("allow", Suspicious::Allow),
+        ("refuse", Suspicious::Refuse),
+    ];
+    table.word("suspicious", &words)
+}
+
+fn on_deadline(table: &mut Section<'_>) -> Option<OnDeadline> {
+    let words = [
+        ("answer", OnDeadline::Answer),
+        ("silence", OnDeadline::Silence),
+    ];
+    table.word("on_deadline", &words)
+}
+
+fn warn_of_connects(table: &Section<'_>, policy: &Policy) {
+    let placed = table
+        .place("connect_stagger")
+        .or_else(|| table.place("connect_timeout"));
+    let late = policy.connect_stagger >= policy.connect_timeout;
+    if let Some(at) = placed.filter(|_| late && policy.connect_attempts > 1) {
+        let message = "`connect_stagger` is not shorter than `connect_timeout`: \
+                       another endpoint is dialled only once the first has failed";
+        table.report.warning(at, message);
+    }
+}
+
+/// Warns where this table's own keys contradict each other or what they stand over.
+fn warn_of_deadlines(table: &Section<'_>, policy: &CallPolicy) {
+    let read = policy.read_deadline;
+    let placed = table
+        .place("read_deadline")
+        .or_else(|| table.place("deadline"));
+    let idle = policy.deadline.is_some_and(|whole| read.after > whole);
+    if let Some(at) = placed.filter(|_| idle && read.explicit) {
+        let message = "`read_deadline` is longer than `deadline`, which ends the call before: \
+                       it never acts";
+        table.report.warning(at, message);
+    }
+    let once = policy.tries == 1 && policy.idempotent;
+    let placed = table.place("tries").or_else(|| table.place("idempotent"));
+    if let Some(at) = placed.filter(|_| once) {
+        let message = "`idempotent` changes nothing with `tries = 1`: nothing is sent again";
+        table.report.warning(at, message);
+    }
+}

@@ -1,0 +1,362 @@
+//! One table being read: each key is asked for by name, with what it must be.
+//!
+//! What was asked for is what is known: when the reading ends, every other key of the table is an
+//! error that names the nearest known one. So the reading code is the schema; nothing repeats it.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::load::source::Place;
+use crate::config::load::tree::{Entry, Kind, Node, Table};
+use crate::config::nearest::nearest;
+use crate::config::report::Report;
+use crate::config::units;
+
+use super::value::{duration_of, expected_duration, found, listed, whole};
+
+/// A text and where it stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Text<'a> {
+    pub(super) text: &'a str,
+    pub(super) at: Place,
+}
+
+/// A choice among words.
+pub(super) type Words<T> = [(&'static str, T)];
+
+/// A table that is being read.
+pub(super) struct Section<'a> {
+    pub(super) report: &'a Report<'a>,
+    /// The table's first mention.
+    pub(super) at: Place,
+    /// What messages call it, such as `[runtime]`.
+    title: String,
+    /// Its dotted path without brackets and names, such as `service.method`.
+    path: String,
+    table: &'a Table,
+    asked: Vec<&'static str>,
+}
+
+/// Reads the whole file with `read`, then refuses the keys it did not ask for.
+pub(super) fn read_root<'a, T>(
+    report: &'a Report<'a>,
+    table: &'a Table,
+    read: impl FnOnce(&mut Section<'a>) -> T,
+) -> T {
+    let mut section = Section {
+        report,
+        at: Place::default(),
+        title: "the config".into(),
+        path: String::new(),
+        table,
+        asked: Vec::new(),
+    };
+    let value = read(&mut section);
+    section.refuse_unknown();
+    value
+}
+
+impl<'a> Section<'a> {
+    fn inner(&self, node: &'a Node, title: String, path: String) -> Option<Self> {
+        let Kind::Table(table) = &node.kind else {
+            let found = found(node);
+            let message = format!("expected a table, {title}, found {found}");
+            self.report.error(node.at, message);
+            return None;
+        };
+        Some(Self {
+            report: self.report,
+            at: node.at,
+            title,
+            path,
+            table,
+            asked: Vec::new(),
+        })
+    }
+
+    fn path_of(&self, key: &str) -> String {
+        if self.path.is_empty() {
+            key.into()
+        } else {
+            format!("{}.{key}", self.path)
+        }
+    }
+
+    fn entry(&mut self, key: &'static str) -> Option<&'a Entry> {
+        self.asked.push(key);
+        self.report.asked(&self.path, key);
+        self.table.get(key)
+    }
+
+    fn refuse_unknown(&self) {
+        for entry in &self.table.0 {
+            let key = entry.key.as_str();
+            if self.asked.contains(&key) {
+                continue;
+            }
+            let message = format!("expected a key of {}, found `{key}`", self.title);
+            let known = self.asked.iter().copied();
+            let help = match nearest(key, known) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("it knows {}", listed(&self.asked, "`", "and")),
+            };
+            self.report.error_with(entry.key_at, message, help);
+        }
+    }
+
+    /// Asks for `key` and reads it with `read`, which answers `None` to what is not `expected`.
+    fn read<T>(
+        &mut self,
+        key: &'static str,
+        expected: impl Display,
+        read: impl FnOnce(&'a Node) -> Option<T>,
+    ) -> Option<T> {
+        let node = &self.entry(key)?.value;
+        let value = read(node);
+        if value.is_none() {
+            let found = found(node);
+            let message = format!("expected {expected}, found {found}");
+            self.report.error(node.at, message);
+        }
+        value
+    }
+
+    /// Where a key's value stands, if it is written.
+    pub(super) fn place(&self, key: &str) -> Option<Place> {
+        self.table.get(key).map(|entry| entry.value.at)
+    }
+
+    /// Says that a key this table needs is missing; `example` is what it could say.
+    pub(super) fn missing(&self, key: &str, example: &str) {
+        let message = format!("expected the key `{key}` in {}, found none", self.title);
+        let help = format!("for example: {key} = {example}");
+        self.report.error_with(self.at, message, help);
+    }
+
+    /// A text, not empty.
+    pub(super) fn text(&mut self, key: &'static str, expected: &str) -> Option<Text<'a>> {
+        self.text_or_empty(key, expected, false)
+    }
+
+    /// A text that may be empty.
+    pub(super) fn any_text(&mut self, key: &'static str, expected: &str) -> Option<Text<'a>> {
+        self.text_or_empty(key, expected, true)
+    }
+
+    fn text_or_empty(
+        &mut self,
+        key: &'static str,
+        expected: &str,
+        empty: bool,
+    ) -> Option<Text<'a>> {
+        self.read(key, expected, |node| match &node.kind {
+            Kind::Text { text, .. } if empty || !text.is_empty() => {
+                Some(Text { text, at: node.at })
+            }
+            _ => None,
+        })
+    }
+
+    /// A text that no message shows.
+    pub(super) fn secret(&mut self, key: &'static str) -> Option<&'a str> {
+        let node = &self.entry(key)?.value;
+        match &node.kind {
+            Kind::Text { text, .. } if !text.is_empty() => Some(text),
+            _ => {
+                let message = format!("expected a text for `{key}`, not empty");
+                self.report.error(node.at, message);
+                None
+            }
+        }
+    }
+
+    /// A path; a relative one is meant from the folder of the file that names it.
+    pub(super) fn file(&mut self, key: &'static str) -> Option<PathBuf> {
+        let text = self.text(key, "a path")?;
+        Some(self.report.sources().path(text.at, text.text))
+    }
+
+    /// One of some words.
+    pub(super) fn word<T: Copy>(&mut self, key: &'static str, words: &Words<T>) -> Option<T> {
+        let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
+        let expected = listed(&names, "\"", "or");
+        let text = self.text(key, &expected)?;
+        let chosen = words.iter().find(|(name, _)| *name == text.text);
+        if chosen.is_none() {
+            let message = format!("expected {expected}, found \"{}\"", text.text);
+            match nearest(text.text, names) {
+                Some(near) => {
+                    let help = format!("did you mean \"{near}\"?");
+                    self.report.error_with(text.at, message, help);
+                }
+                None => self.report.error(text.at, message),
+            }
+        }
+        chosen.map(|(_, value)| *value)
+    }
+
+    /// `true` or `false`.
+    pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
+        self.read(key, "true or false", |node| match &node.kind {
+            Kind::Bool(flag) => Some(*flag),
+            Kind::Text { text, expanded } if *expanded => text.parse().ok(),
+            _ => None,
+        })
+    }
+
+    /// A whole number within a range.
+    pub(super) fn count(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<usize>,
+    ) -> Option<usize> {
+        let (from, to) = (range.start(), range.end());
+        let expected = format!("a whole number from {from} to {to}");
+        self.read(key, expected, |node| {
+            whole(node).filter(|it| range.contains(it))
+        })
+    }
+
+    /// A number of bytes within a range.
+    pub(super) fn size(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<usize>,
+    ) -> Option<usize> {
+        let show = |bytes: &usize| units::show_size(*bytes as u64);
+        let (from, to) = (show(range.start()), show(range.end()));
+        let expected = format!("a size from {from} to {to}, such as \"64KiB\" or \"16MiB\"");
+        self.read(key, expected, |node| {
+            let bytes = match &node.kind {
+                Kind::Text { text, .. } => usize::try_from(units::parse_size(text)?).ok(),
+                _ => whole(node),
+            };
+            bytes.filter(|it| range.contains(it))
+        })
+    }
+
+    /// A duration within a range.
+    pub(super) fn duration(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        let expected = expected_duration(&range);
+        self.read(key, expected, |node| duration_of(node, &range))
+    }
+
+    /// A duration within a range, or `"off"`.
+    pub(super) fn duration_or_off(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<Duration>,
+    ) -> Option<Option<Duration>> {
+        let expected = format!("{}, or \"off\"", expected_duration(&range));
+        self.read(key, expected, |node| match &node.kind {
+            Kind::Text { text, .. } if text == "off" => Some(None),
+            _ => duration_of(node, &range).map(Some),
+        })
+    }
+
+    /// An array's values.
+    pub(super) fn array(&mut self, key: &'static str, expected: &str) -> Option<&'a [Node]> {
+        self.read(key, expected, |node| match &node.kind {
+            Kind::Array(items) => Some(items.as_slice()),
+            _ => None,
+        })
+    }
+
+    /// One table below this one.
+    pub(super) fn table<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&mut Section<'a>) -> T,
+    ) -> Option<T> {
+        let node = &self.entry(key)?.value;
+        let path = self.path_of(key);
+        let mut inner = self.inner(node, format!("[{path}]"), path)?;
+        let value = read(&mut inner);
+        inner.refuse_unknown();
+        Some(value)
+    }
+
+    /// An array of tables below this one.
+    pub(super) fn tables<T>(
+        &mut self,
+        key: &'static str,
+        mut read: impl FnMut(&mut Section<'a>) -> T,
+    ) -> Vec<T> {
+        let path = self.path_of(key);
+        let expected = format!("tables, each under [[{path}]]");
+        let nodes = self.array(key, &expected).unwrap_or_default();
+        let mut values = Vec::new();
+        for node in nodes {
+            values.extend(self.element(node, &path, &mut read));
+        }
+        values
+    }
+
+    /// One table of an array that was asked for by [`array`](Self::array).
+    pub(super) fn element<T>(
+        &self,
+        node: &'a Node,
+        path: &str,
+        read: impl FnOnce(&mut Section<'a>) -> T,
+    ) -> Option<T> {
+        let mut inner = self.inner(node, format!("[[{path}]]"), path.into())?;
+        let value = read(&mut inner);
+        inner.refuse_unknown();
+        Some(value)
+    }
+
+    /// The tables below this one, where their names are free to choose.
+    pub(super) fn named_tables<T>(
+        &mut self,
+        key: &'static str,
+        mut read: impl FnMut(&mut Section<'a>) -> T,
+    ) -> Vec<(Text<'a>, T)> {
+        let Some(entry) = self.entry(key) else {
+            return Vec::new();
+        };
+        let path = self.path_of(key);
+        let Some(outer) = self.inner(&entry.value, format!("[{path}.NAME]"), path.clone()) else {
+            return Vec::new();
+        };
+        let mut values = Vec::new();
+        for entry in &outer.table.0 {
+            let title = format!("[{path}.{}]", entry.key);
+            let name = Text {
+                text: &entry.key,
+                at: entry.key_at,
+            };
+            if let Some(mut inner) = outer.inner(&entry.value, title, path.clone()) {
+                values.push((name, read(&mut inner)));
+                inner.refuse_unknown();
+            }
+        }
+        values
+    }
+
+    /// Texts whose names are free to choose, as in `{ idc = "a", env = "test" }`.
+    pub(super) fn labels(&mut self, key: &'static str) -> Vec<(String, String)> {
+        let expected = "a table of texts, such as { idc = \"a\" }";
+        let table = self.read(key, expected, |node| match &node.kind {
+            Kind::Table(table) => Some(table),
+            _ => None,
+        });
+        let mut labels = Vec::new();
+        for entry in table.map_or(&[][..], |table| &table.0) {
+            match &entry.value.kind {
+                Kind::Text { text, .. } => labels.push((entry.key.clone(), text.clone())),
+                _ => {
+                    let found = found(&entry.value);
+                    let message = format!("expected a text, found {found}");
+                    self.report.error(entry.value.at, message);
+                }
+            }
+        }
+        labels
+    }
+}
