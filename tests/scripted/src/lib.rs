@@ -1,1 +1,24 @@
-//! Scripted Thrift peers for tests.
+//! A Thrift server and client without a framework, for tests: each behaves exactly as a test's script says.
+//!
+//! The wire code here was written from the protocol's description and shares nothing with the proxy's own, so that
+//! each checks the other; the `peers` package in turn checks this one against a real framework.
+//!
+//! - [`wire`]: one [`Message`](wire::Message) in any of four framings, to bytes and back.
+//! - [`body`]: the little of Thrift's binary protocol that echo calls need.
+//! - [`script`]: the [`Act`] to do for each call, and a server's other [`Options`].
+//! - [`server`]: a [`Server`] that does so, and counts what it has [`Seen`].
+//! - [`client`]: a [`Client`] with one call at a time, a [`MuxClient`] with many.
+#![warn(missing_docs)]
+
+pub mod body;
+pub mod client;
+pub mod script;
+pub mod server;
+#[cfg(test)]
+mod tests;
+pub mod wire;
+
+pub use client::{Answer, Client, MuxClient};
+pub use script::{Act, Call, OnAccept, Options, Seen};
+pub use server::Server;
+pub use wire::{Framing, Header, Message};
