@@ -1,1 +1,147 @@
-//! (being written)
+//! Where the instances of a service stand, and what of them may be dialled.
+//!
+//! A [`Registry`] follows one service at a time and says what is registered: [`Known`]. It knows
+//! nothing of health, balance or connections. [`follow`] turns that into [`Members`], the addresses
+//! that calls may be sent to: each one is parsed, classified ([`Class`]), resolved where it is a
+//! name, and judged by the policy ([`Membership`]). Everything here runs on the control thread; a
+//! call never waits for it but for the very first read of its service.
+//!
+//! A new kind of registry is one more implementation of the trait; a new way to write keys and
+//! values in etcd is one more [`Layout`].
+
+mod address;
+mod backoff;
+mod candidate;
+mod classify;
+mod code;
+mod etcd;
+mod file;
+mod fixed;
+mod follow;
+mod layout;
+mod membership;
+mod names;
+mod state;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+pub use address::{Address, Malformed, parse};
+pub use classify::{Class, Host, Interface, classify, forbidden};
+pub use code::Code;
+pub use etcd::{Etcd, EtcdOptions, EtcdOptionsError};
+pub use file::{FileOptions, FileRegistry};
+pub use fixed::Fixed;
+pub use follow::follow;
+pub use layout::{DEFAULT_WEIGHT, KITEX_PREFIX, Layout};
+pub use membership::{Member, MemberPolicy, Members, Membership, Shown, Suspicious};
+pub use names::{Found, Lookup, Resolved};
+pub use state::StateDir;
+
+/// One registered instance of a service, as it was registered: nothing of it is checked yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance {
+    /// The address exactly as it stands in the registry. May be anything.
+    pub address: String,
+    /// Go's name of the network, `tcp` where none is given.
+    pub network: String,
+    /// Where it stands, for logs and people: an etcd key, `file:line`, `config`.
+    pub key: String,
+    /// Its share of the calls relative to the others, 1 to 1,000,000.
+    pub weight: u32,
+    /// What else its owner wrote beside it.
+    pub tags: BTreeMap<String, String>,
+    /// Changes whenever the instance is put again, which says that it has just started.
+    pub revision: u64,
+    /// What was found while reading it ([`Code::R08`], [`Code::R10`]).
+    pub notes: Vec<Code>,
+}
+
+/// An entry of a registry that could not be read as an instance. The others are served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// Where it stands, as [`Instance::key`].
+    pub key: String,
+    /// Which finding it is.
+    pub code: Code,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// All that is registered for one service at one moment.
+#[derive(Debug, Clone)]
+pub struct ReadSet {
+    /// The instances, in the order of their keys.
+    pub instances: Vec<Arc<Instance>>,
+    /// What stands among them and could not be read.
+    pub skipped: Vec<Skipped>,
+    /// When the set was last known to be so.
+    pub at: Instant,
+    /// The set was left by an earlier run (`state_dir`); the registry itself was not read yet.
+    pub stale: bool,
+}
+
+/// What is known of one service.
+#[derive(Debug, Clone)]
+pub enum Known {
+    /// The registry was not read yet; calls wait for it, but not for long.
+    Unread,
+    /// The registry refuses to tell, and will until a person changes something. The text says which
+    /// range, and what to grant.
+    Denied(Arc<str>),
+    /// The newest set. It stays while the registry is away.
+    Read(Arc<ReadSet>),
+}
+
+/// How a registry fares.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Status {
+    /// The registry answers.
+    pub up: bool,
+    /// When it last said how things stand. Its age is how stale the sets may be.
+    pub last_sync: Option<SystemTime>,
+    /// The newest error, kept after it has passed; `up` says whether it has.
+    pub last_error: Option<Arc<str>>,
+}
+
+/// A source of instances.
+pub trait Registry: Send + Sync + 'static {
+    /// The name the config gives it.
+    fn name(&self) -> &str;
+
+    /// Follows one service. The work is spawned on the current tokio runtime (the control thread's)
+    /// and ends when the last clone of the receiver is dropped. Never blocks, never fails: what goes
+    /// wrong is in [`Registry::status`] and tried again.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    fn watch(&self, service: &str) -> watch::Receiver<Known>;
+
+    /// How it fares now.
+    fn status(&self) -> Status;
+}
+
+/// Learns what happens in a registry: the metrics' side of it. Every method has an empty default.
+pub trait Watcher: Send + Sync + 'static {
+    /// The registry began or ceased to answer.
+    fn up(&self, _up: bool) {}
+    /// It just said how things stand.
+    fn synced(&self) {}
+    /// A change was applied: `put`, `delete` (of one key each) or `full` (a fresh read).
+    fn update(&self, _kind: &'static str) {}
+    /// A key or value was skipped.
+    fn skipped(&self, _code: Code) {}
+    /// A watch ended and begins anew. The causes are a fixed, small set of words.
+    fn watch_restarted(&self, _cause: &'static str) {}
+}
+
+/// A [`Watcher`] that learns nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unwatched;
+
+impl Watcher for Unwatched {}

@@ -1,0 +1,129 @@
+//! A registered address as text, read strictly: what cannot be read is named, never guessed.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+#[cfg(test)]
+mod tests;
+
+/// What a registered address names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// An IP address and a port. `:8888`, which Go reads as "this host", is the unspecified address.
+    Socket(SocketAddr),
+    /// A host name, to be resolved, and a port.
+    Name(String, u16),
+    /// The path of a unix socket.
+    Unix(PathBuf),
+}
+
+/// Why an address cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// There is nothing.
+    #[error("no address is given")]
+    Empty,
+    /// No colon.
+    #[error("it has no port")]
+    NoPort,
+    /// The port is no number from 0 to 65535.
+    #[error("its port is no number up to 65535")]
+    BadPort,
+    /// More than one colon outside of brackets.
+    #[error("it is an IPv6 address without brackets")]
+    NoBrackets,
+    /// Brackets that hold no IPv6 address.
+    #[error("its brackets hold no IPv6 address")]
+    BadBrackets,
+    /// Neither an IP address nor a host name.
+    #[error("its host is neither an IP address nor a host name")]
+    BadHost,
+}
+
+/// Reads an address as a registry holds it.
+///
+/// Hosts whose last label is a number (`127.1`, `0x7f.1`, `10.0.0.300`) are refused: resolvers read
+/// some of them as addresses, each in its own way.
+///
+/// # Errors
+///
+/// [`Malformed`] says what is wrong with it.
+pub fn parse(address: &str) -> Result<Address, Malformed> {
+    if address.is_empty() {
+        return Err(Malformed::Empty);
+    }
+    if let Some(path) = unix_path(address) {
+        return Ok(Address::Unix(path));
+    }
+    if let Ok(socket) = address.parse::<SocketAddr>() {
+        return Ok(Address::Socket(socket));
+    }
+    if address.starts_with('[') {
+        return Err(Malformed::BadBrackets);
+    }
+    let (host, port) = address.rsplit_once(':').ok_or(Malformed::NoPort)?;
+    if host.contains(':') {
+        return Err(Malformed::NoBrackets);
+    }
+    let port = read_port(port)?;
+    if host.is_empty() {
+        return Ok(Address::Socket((Ipv4Addr::UNSPECIFIED, port).into()));
+    }
+    if is_host_name(host) {
+        return Ok(Address::Name(host.to_owned(), port));
+    }
+    Err(Malformed::BadHost)
+}
+
+/// An absolute path, an abstract name (`@name`), or either behind `unix:`.
+fn unix_path(address: &str) -> Option<PathBuf> {
+    let path = address.strip_prefix("unix:").unwrap_or(address);
+    let path = path
+        .strip_prefix("//")
+        .filter(|rest| rest.starts_with('/'))
+        .unwrap_or(path);
+    let is_path = path.starts_with('/') || path.starts_with('@') || path.len() < address.len();
+    is_path.then(|| PathBuf::from(path))
+}
+
+/// Digits only: `u16::from_str` alone would take `+80`.
+fn read_port(port: &str) -> Result<u16, Malformed> {
+    let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits {
+        return Err(Malformed::BadPort);
+    }
+    port.parse().map_err(|_| Malformed::BadPort)
+}
+
+fn is_host_name(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    host.len() <= 253 && host.split('.').all(label) && !ends_in_a_number(host)
+}
+
+fn ends_in_a_number(host: &str) -> bool {
+    let last = host.rsplit('.').next().unwrap_or(host);
+    let hex = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
+    last.bytes().all(|byte| byte.is_ascii_digit())
+        || hex.is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// What to write instead of a malformed address.
+pub(super) fn remedy(address: &str) -> String {
+    let bracketed = address
+        .rsplit_once(':')
+        .and_then(|(host, port)| Some((host.parse::<Ipv6Addr>().ok()?, read_port(port).ok()?)))
+        .map(|(host, port)| SocketAddr::new(IpAddr::V6(host), port));
+    match bracketed {
+        Some(socket) => format!(
+            "write it as {socket}: Kitex drops the brackets of an IPv6 listen address, so pass it to the etcd \
+             registry with SetFixedAddress, or register an IPv4 address by KITEX_IP_TO_REGISTRY"
+        ),
+        None => format!("register {address:?} as HOST:PORT, or [IPV6]:PORT, or delete it"),
+    }
+}

@@ -1,0 +1,356 @@
+//! What kind of address an instance was registered with: the first thing to know when it does not
+//! answer.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::{Address, Code};
+
+#[cfg(test)]
+mod tests;
+
+/// The kinds of address. [`Class::suspicious`] and [`Class::dialable`] say what follows from each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// 127.0.0.0/8 or ::1: each reader finds itself there.
+    Loopback,
+    /// 0.0.0.0, :: or port 0.
+    Unspecified,
+    /// 169.254.0.0/16 or fe80::/10.
+    LinkLocal,
+    /// No address at all, or one of a network that cannot be dialled.
+    Malformed,
+    /// One of our own listeners.
+    OwnListener,
+    /// A metadata address, see [`forbidden`].
+    Forbidden,
+    /// An address of one of this host's interfaces.
+    ThisHost,
+    /// RFC 1918, RFC 6598 (carrier-grade NAT, VPNs) and unique local IPv6.
+    Private,
+    /// A range that container engines use, or the network of a bridge of theirs here.
+    ContainerNetwork,
+    /// Everything else.
+    Public,
+    /// A path; recognised, not dialled.
+    UnixSocket,
+    /// A host name without an address, yet.
+    Unresolvable,
+}
+
+impl Class {
+    /// All classes.
+    pub const ALL: [Class; 12] = [
+        Class::Loopback,
+        Class::Unspecified,
+        Class::LinkLocal,
+        Class::Malformed,
+        Class::OwnListener,
+        Class::Forbidden,
+        Class::ThisHost,
+        Class::Private,
+        Class::ContainerNetwork,
+        Class::Public,
+        Class::UnixSocket,
+        Class::Unresolvable,
+    ];
+
+    /// The name used in logs, metrics and `/services`.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Class::Loopback => "loopback",
+            Class::Unspecified => "unspecified",
+            Class::LinkLocal => "link_local",
+            Class::Malformed => "malformed",
+            Class::OwnListener => "own_listener",
+            Class::Forbidden => "forbidden",
+            Class::ThisHost => "this_host",
+            Class::Private => "private",
+            Class::ContainerNetwork => "container_network",
+            Class::Public => "public",
+            Class::UnixSocket => "unix_socket",
+            Class::Unresolvable => "unresolvable",
+        }
+    }
+
+    /// The finding that the class alone is.
+    #[must_use]
+    pub fn code(self) -> Option<Code> {
+        match self {
+            Class::Loopback => Some(Code::R02),
+            Class::Unspecified => Some(Code::R01),
+            Class::LinkLocal => Some(Code::R03),
+            Class::Malformed => Some(Code::R07),
+            Class::OwnListener => Some(Code::R16),
+            Class::Forbidden => Some(Code::R14),
+            Class::UnixSocket => Some(Code::R19),
+            Class::Unresolvable => Some(Code::R17),
+            Class::ThisHost | Class::Private | Class::ContainerNetwork | Class::Public => None,
+        }
+    }
+
+    /// Means something else on every host: used as the policy `suspicious` says.
+    #[must_use]
+    pub fn suspicious(self) -> bool {
+        matches!(self, Class::Loopback | Class::LinkLocal)
+    }
+
+    /// May be dialled at all.
+    #[must_use]
+    pub fn dialable(self) -> bool {
+        match self {
+            Class::Loopback
+            | Class::LinkLocal
+            | Class::ThisHost
+            | Class::Private
+            | Class::ContainerNetwork
+            | Class::Public => true,
+            Class::Unspecified
+            | Class::Malformed
+            | Class::OwnListener
+            | Class::Forbidden
+            | Class::UnixSocket
+            | Class::Unresolvable => false,
+        }
+    }
+}
+
+/// An address of one of this host's network interfaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interface {
+    /// Its name, `eth0`.
+    pub name: String,
+    /// The address.
+    pub ip: IpAddr,
+    /// The length of its network's prefix, in bits.
+    pub prefix_len: u8,
+}
+
+/// What classification must know of this host. Plain data; changes are swapped in.
+#[derive(Debug, Default)]
+pub struct Host {
+    interfaces: ArcSwap<Vec<Interface>>,
+    own_listeners: ArcSwap<Vec<SocketAddr>>,
+}
+
+impl Host {
+    /// A host with these interface addresses and these listeners of ours.
+    #[must_use]
+    pub fn new(interfaces: Vec<Interface>, own_listeners: Vec<SocketAddr>) -> Self {
+        Host {
+            interfaces: ArcSwap::from_pointee(interfaces),
+            own_listeners: ArcSwap::from_pointee(own_listeners),
+        }
+    }
+
+    /// Says anew which addresses tidegate itself listens on (after a reload).
+    pub fn set_own_listeners(&self, listeners: Vec<SocketAddr>) {
+        self.own_listeners.store(Arc::new(listeners));
+    }
+
+    /// Says anew which addresses the host has.
+    pub fn set_interfaces(&self, interfaces: Vec<Interface>) {
+        self.interfaces.store(Arc::new(interfaces));
+    }
+
+    /// Whether dialling `address` would reach a listener of ours.
+    #[must_use]
+    pub fn is_own_listener(&self, address: SocketAddr) -> bool {
+        let ip = address.ip().to_canonical();
+        self.own_listeners.load().iter().any(|listener| {
+            let on = listener.ip().to_canonical();
+            listener.port() == address.port()
+                && (on == ip || on.is_unspecified() && self.reaches_wildcard(on, ip))
+        })
+    }
+
+    /// A wildcard listener takes what is sent to any address of this host, of its own family; `::`
+    /// usually takes IPv4 as well.
+    fn reaches_wildcard(&self, wildcard: IpAddr, ip: IpAddr) -> bool {
+        (wildcard.is_ipv6() || ip.is_ipv4())
+            && (ip.is_loopback() || ip.is_unspecified() || self.has(ip))
+    }
+
+    fn has(&self, ip: IpAddr) -> bool {
+        self.interfaces
+            .load()
+            .iter()
+            .any(|interface| interface.ip.to_canonical() == ip)
+    }
+
+    /// The interface whose network holds `ip`, the longest prefix first.
+    fn on_link(&self, ip: IpAddr) -> Option<Interface> {
+        let interfaces = self.interfaces.load();
+        let holding = interfaces.iter().filter(|interface| interface.holds(ip));
+        holding
+            .max_by_key(|interface| interface.prefix_len)
+            .cloned()
+    }
+
+    /// Whether this host has interfaces, and none with an IPv6 address that leads anywhere.
+    #[must_use]
+    pub fn lacks_ipv6(&self) -> bool {
+        let leads_anywhere = |ip: IpAddr| match ip {
+            IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local(),
+            IpAddr::V4(_) => false,
+        };
+        let interfaces = self.interfaces.load();
+        !interfaces.is_empty()
+            && !interfaces
+                .iter()
+                .any(|interface| leads_anywhere(interface.ip))
+    }
+
+    /// The finding that an address with this class is on this host, the class's own first.
+    #[must_use]
+    pub fn code(&self, class: Class, ip: IpAddr) -> Option<Code> {
+        let ip = ip.to_canonical();
+        let own = class.code();
+        let no_ipv6 = || (ip.is_ipv6() && self.lacks_ipv6()).then_some(Code::R18);
+        let elsewhere = || match class {
+            Class::ContainerNetwork if self.on_link(ip).is_none() => Some(Code::R04),
+            Class::Private if is_shared(ip) && self.on_link(ip).is_none() => Some(Code::R06),
+            _ => None,
+        };
+        own.or_else(elsewhere).or_else(no_ipv6)
+    }
+}
+
+impl Interface {
+    fn holds(&self, ip: IpAddr) -> bool {
+        match (self.ip, ip) {
+            (IpAddr::V4(own), IpAddr::V4(ip)) => in_v4(ip, own, self.prefix_len),
+            (IpAddr::V6(own), IpAddr::V6(ip)) => {
+                let shift = 128_u32.saturating_sub(u32::from(self.prefix_len));
+                u128::from(own).checked_shr(shift) == u128::from(ip).checked_shr(shift)
+            }
+            _ => false,
+        }
+    }
+
+    /// Names that container engines, their networks and virtual machines give to bridges.
+    fn is_container_bridge(&self) -> bool {
+        const NAMES: [&str; 11] = [
+            "docker", "br-", "cni", "cbr", "podman", "flannel", "cali", "weave", "lxc", "virbr",
+            "nerdctl",
+        ];
+        NAMES.iter().any(|name| self.name.starts_with(name))
+    }
+}
+
+/// The class of an address on this host. A name that is not resolved yet is
+/// [`Class::Unresolvable`]; once it is, each of its addresses has a class of its own.
+#[must_use]
+pub fn classify(address: &Address, host: &Host) -> Class {
+    match address {
+        Address::Unix(_) => Class::UnixSocket,
+        Address::Name(..) => Class::Unresolvable,
+        Address::Socket(socket) => classify_socket(*socket, host),
+    }
+}
+
+fn classify_socket(socket: SocketAddr, host: &Host) -> Class {
+    let ip = socket.ip().to_canonical();
+    if ip.is_unspecified() || socket.port() == 0 {
+        return Class::Unspecified;
+    }
+    if forbidden(ip) {
+        return Class::Forbidden;
+    }
+    if host.is_own_listener(socket) {
+        return Class::OwnListener;
+    }
+    if ip.is_loopback() {
+        return Class::Loopback;
+    }
+    if is_link_local(ip) {
+        return Class::LinkLocal;
+    }
+    if host.has(ip) {
+        return Class::ThisHost;
+    }
+    if is_container(ip, host) {
+        return Class::ContainerNetwork;
+    }
+    if is_private(ip) || is_shared(ip) {
+        return Class::Private;
+    }
+    Class::Public
+}
+
+/// Addresses at which clouds hand out credentials: never dialled, whatever registers, rewrites or
+/// resolves to them, and in whatever IPv6 form. Checked again when dialling.
+#[must_use]
+pub fn forbidden(ip: IpAddr) -> bool {
+    const METADATA_V4: [Ipv4Addr; 3] = [
+        Ipv4Addr::new(169, 254, 169, 254),
+        Ipv4Addr::new(100, 100, 100, 200),
+        Ipv4Addr::new(169, 254, 0, 23),
+    ];
+    const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+    match ip {
+        IpAddr::V4(ip) => METADATA_V4.contains(&ip),
+        IpAddr::V6(ip) => {
+            ip == METADATA_V6 || embedded_v4(ip).is_some_and(|ip| METADATA_V4.contains(&ip))
+        }
+    }
+}
+
+/// The IPv4 address that an IPv6 one stands for: mapped (`::ffff:a.b.c.d`), compatible
+/// (`::a.b.c.d`), or behind the well-known NAT64 prefix (`64:ff9b::a.b.c.d`).
+fn embedded_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+    let [a, b, c, d, e, f, high, low] = ip.segments();
+    let embeds = matches!(
+        [a, b, c, d, e, f],
+        [0, 0, 0, 0, 0, 0 | 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0]
+    );
+    embeds.then(|| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
+}
+
+fn is_link_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    }
+}
+
+fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_private(),
+        IpAddr::V6(ip) => ip.is_unique_local(),
+    }
+}
+
+/// RFC 6598, shared by carriers and by VPNs.
+fn is_shared(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V4(ip) if in_v4(ip, Ipv4Addr::new(100, 64, 0, 0), 10))
+}
+
+/// An interface's own network says more than a well-known range: a company may use 10.244.0.0/16.
+fn is_container(ip: IpAddr, host: &Host) -> bool {
+    match host.on_link(ip) {
+        Some(interface) => interface.is_container_bridge(),
+        None => in_container_range(ip),
+    }
+}
+
+/// The defaults of Docker (`docker0` and the first user networks), podman, flannel, and k3s.
+fn in_container_range(ip: IpAddr) -> bool {
+    const RANGES: [(Ipv4Addr, u8); 5] = [
+        (Ipv4Addr::new(172, 17, 0, 0), 16),
+        (Ipv4Addr::new(172, 18, 0, 0), 15),
+        (Ipv4Addr::new(10, 88, 0, 0), 16),
+        (Ipv4Addr::new(10, 244, 0, 0), 16),
+        (Ipv4Addr::new(10, 42, 0, 0), 16),
+    ];
+    let IpAddr::V4(ip) = ip else { return false };
+    RANGES.iter().any(|&(range, len)| in_v4(ip, range, len))
+}
+
+fn in_v4(ip: Ipv4Addr, network: Ipv4Addr, prefix_len: u8) -> bool {
+    let shift = 32_u32.saturating_sub(u32::from(prefix_len));
+    u32::from(ip).checked_shr(shift) == u32::from(network).checked_shr(shift)
+}

@@ -1,0 +1,234 @@
+//! The one connection that the services of a registry share.
+//!
+//! It is to one endpoint at a time: a client over several sends each call to a random one, down or
+//! not. Whoever finds it dead says so ([`Connection::failed`]), and the next one who asks gets a
+//! client to the next endpoint, with certificates and token fetched anew.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use etcd_client::{Certificate, Client, ConnectOptions, Identity, TlsOptions};
+use parking_lot::Mutex;
+use tokio::time::{Instant, timeout};
+
+use super::fault::{Fault, Kind};
+use super::options::EtcdOptions;
+use crate::registry::{Status, Watcher};
+
+/// etcd cuts connections that ping more often than every 5 s; without pings a frozen peer is never
+/// noticed.
+const PING_EVERY: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(3);
+/// After a failed connect, everybody who asks gets the same answer for so long.
+const FAILURE_HOLDS: Duration = Duration::from_millis(100);
+
+/// A client, and which one it is.
+#[derive(Clone)]
+pub(super) struct Lease {
+    pub(super) client: Client,
+    pub(super) endpoint: Arc<str>,
+    generation: u64,
+}
+
+pub(super) struct Connection {
+    options: EtcdOptions,
+    watcher: Arc<dyn Watcher>,
+    state: tokio::sync::Mutex<State>,
+    status: Mutex<Status>,
+}
+
+#[derive(Default)]
+struct State {
+    lease: Option<Lease>,
+    generation: u64,
+    /// Which endpoint is next, modulo their number.
+    next: usize,
+    failure: Option<(Instant, Fault)>,
+}
+
+impl Connection {
+    pub(super) fn new(options: EtcdOptions, watcher: Arc<dyn Watcher>) -> Self {
+        let state = State {
+            next: fastrand::usize(..options.endpoints.len().max(1)),
+            ..State::default()
+        };
+        Connection {
+            options,
+            watcher,
+            state: tokio::sync::Mutex::new(state),
+            status: Mutex::default(),
+        }
+    }
+
+    pub(super) fn options(&self) -> &EtcdOptions {
+        &self.options
+    }
+
+    pub(super) fn watcher(&self) -> &dyn Watcher {
+        &*self.watcher
+    }
+
+    pub(super) fn status(&self) -> Status {
+        self.status.lock().clone()
+    }
+
+    /// The client of the moment, or a new one: each endpoint is tried once.
+    pub(super) async fn client(&self) -> Result<Lease, Fault> {
+        let mut state = self.state.lock().await;
+        if let Some(lease) = &state.lease {
+            return Ok(lease.clone());
+        }
+        if let Some((until, fault)) = &state.failure
+            && Instant::now() < *until
+        {
+            return Err(fault.clone());
+        }
+        let mut last = Fault::new(Kind::Away, "no endpoint is configured");
+        for _ in 0..self.options.endpoints.len() {
+            match self.connect(state.next).await {
+                Ok((client, endpoint)) => {
+                    state.generation += 1;
+                    let lease = Lease {
+                        client,
+                        endpoint,
+                        generation: state.generation,
+                    };
+                    state.lease = Some(lease.clone());
+                    state.failure = None;
+                    return Ok(lease);
+                }
+                Err(fault) => last = fault,
+            }
+            if last.is_final() {
+                break;
+            }
+            state.next = state.next.wrapping_add(1);
+        }
+        let holds = if last.is_final() {
+            self.options.retry_refused_every / 2
+        } else {
+            FAILURE_HOLDS
+        };
+        state.failure = Some((Instant::now() + holds, last.clone()));
+        Err(last)
+    }
+
+    /// This client is of no use any more. The next one is to another endpoint, unless it is only
+    /// the token that died.
+    pub(super) async fn failed(&self, lease: &Lease, fault: &Fault) {
+        let mut state = self.state.lock().await;
+        if state
+            .lease
+            .as_ref()
+            .is_some_and(|newest| newest.generation == lease.generation)
+        {
+            state.lease = None;
+            if fault.kind == Kind::Away {
+                state.next = state.next.wrapping_add(1);
+            }
+        }
+    }
+
+    async fn connect(&self, index: usize) -> Result<(Client, Arc<str>), Fault> {
+        let endpoint = &self.options.endpoints[index % self.options.endpoints.len()];
+        let named = |fault: Fault| Fault::new(fault.kind, format!("{endpoint}: {}", fault.text));
+        let options = self.connect_options(endpoint).await.map_err(named)?;
+        let client = match self.sign_in(endpoint, options.clone(), true).await {
+            Err(fault) if fault.kind == Kind::AuthOff => {
+                self.sign_in(endpoint, options, false).await
+            }
+            other => other,
+        };
+        Ok((client.map_err(named)?, endpoint.as_str().into()))
+    }
+
+    /// Connects lazily without a user, and by asking for a token with one.
+    async fn sign_in(
+        &self,
+        endpoint: &str,
+        options: ConnectOptions,
+        as_user: bool,
+    ) -> Result<Client, Fault> {
+        let options = match (&self.options.user, &self.options.password) {
+            (Some(user), Some(password)) if as_user => options.with_user(user, password),
+            _ => options,
+        };
+        let limit = self.options.connect_timeout + self.options.request_timeout;
+        match timeout(limit, Client::connect([endpoint], Some(options))).await {
+            Ok(client) => Ok(client?),
+            Err(_) => Err(Fault::timeout("signing in", limit)),
+        }
+    }
+
+    async fn connect_options(&self, endpoint: &str) -> Result<ConnectOptions, Fault> {
+        let options = ConnectOptions::new()
+            .with_keep_alive(PING_EVERY, PING_TIMEOUT)
+            .with_connect_timeout(self.options.connect_timeout)
+            .with_timeout(self.options.request_timeout)
+            .with_require_leader(true)
+            .with_auto_token_refresh(true);
+        if !endpoint.starts_with("https://") {
+            return Ok(options);
+        }
+        Ok(options.with_tls(self.tls().await?))
+    }
+
+    async fn tls(&self) -> Result<TlsOptions, Fault> {
+        let mut tls = TlsOptions::new();
+        tls = match &self.options.ca {
+            Some(ca) => tls.ca_certificate(Certificate::from_pem(read(ca).await?)),
+            None => tls.with_enabled_roots(),
+        };
+        if let (Some(cert), Some(key)) = (&self.options.cert, &self.options.key) {
+            tls = tls.identity(Identity::from_pem(read(cert).await?, read(key).await?));
+        }
+        if let Some(domain) = &self.options.domain {
+            tls = tls.domain_name(domain);
+        }
+        Ok(tls)
+    }
+
+    /// etcd just said how things stand.
+    pub(super) fn synced(&self) {
+        let mut status = self.status.lock();
+        let came_up = !std::mem::replace(&mut status.up, true);
+        status.last_sync = Some(SystemTime::now());
+        drop(status);
+        if came_up {
+            tracing::info!(registry = self.options.name, "etcd answers");
+            self.watcher.up(true);
+        }
+        self.watcher.synced();
+    }
+
+    /// No endpoint answers, or etcd refuses. Logged when it begins, or changes its reason.
+    pub(super) fn unwell(&self, fault: &Fault) {
+        let text: Arc<str> = format!("{} ({})", fault.text, fault.code()).into();
+        let mut status = self.status.lock();
+        let answers = fault.kind == Kind::Denied;
+        let went_down = std::mem::replace(&mut status.up, answers) && !answers;
+        let is_news = went_down
+            || status
+                .last_error
+                .as_ref()
+                .is_none_or(|before| *before != text);
+        status.last_error = Some(Arc::clone(&text));
+        drop(status);
+        if is_news && !answers {
+            tracing::warn!(
+                registry = self.options.name,
+                "etcd is away, the last good sets stay: {text}"
+            );
+        }
+        self.watcher.up(answers);
+    }
+}
+
+async fn read(path: &std::path::Path) -> Result<Vec<u8>, Fault> {
+    tokio::fs::read(path).await.map_err(|error| {
+        Fault::new(
+            Kind::Away,
+            format!("the TLS file {} cannot be read: {error}", path.display()),
+        )
+    })
+}

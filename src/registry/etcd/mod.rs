@@ -1,0 +1,58 @@
+//! Instances in etcd, read per service and watched.
+//!
+//! The client library's watch ends, or hangs, on a restart, a lost leader, a compaction, a token
+//! that died and a data directory that was wiped, and never comes back by itself. So each service
+//! has a task ([`service`]) that reads its range whole, watches from the next revision, and begins
+//! anew on any end of the watch; and all of them share one connection ([`connection`]) that moves
+//! from endpoint to endpoint and signs in again. Nothing of what was read is forgotten because etcd
+//! is away.
+
+mod connection;
+mod fault;
+mod options;
+mod read;
+mod service;
+mod table;
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::{Known, Registry, Status, Watcher};
+use connection::Connection;
+
+pub use options::{EtcdOptions, EtcdOptionsError};
+
+/// A registry in etcd.
+pub struct Etcd {
+    connection: Arc<Connection>,
+}
+
+impl Etcd {
+    /// Checks the options; connects to nothing. The certificates' files are read at each connection,
+    /// so that they can be rotated.
+    ///
+    /// # Errors
+    ///
+    /// [`EtcdOptionsError`]: options that contradict each other.
+    pub fn new(options: EtcdOptions, watcher: Arc<dyn Watcher>) -> Result<Self, EtcdOptionsError> {
+        let options = options.checked()?;
+        Ok(Etcd {
+            connection: Arc::new(Connection::new(options, watcher)),
+        })
+    }
+}
+
+impl Registry for Etcd {
+    fn name(&self) -> &str {
+        &self.connection.options().name
+    }
+
+    fn watch(&self, service: &str) -> watch::Receiver<Known> {
+        service::spawn(Arc::clone(&self.connection), service)
+    }
+
+    fn status(&self) -> Status {
+        self.connection.status()
+    }
+}

@@ -1,0 +1,216 @@
+//! Instances in a TOML file that is watched: `[[instance]]` with service, address, weight and tags.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{Instance, Known, ReadSet, Registry, Status, Watcher};
+
+mod notice;
+mod parse;
+
+use notice::Notice;
+use parse::parse;
+
+/// A save is several events; they are read as one change after this much quiet.
+const DEBOUNCE: Duration = Duration::from_millis(100);
+/// Looked at this often as well: not every file system tells.
+const POLL: Duration = Duration::from_secs(2);
+
+/// Which file.
+#[derive(Debug, Clone)]
+pub struct FileOptions {
+    /// The name the config gives this registry.
+    pub name: String,
+    /// The TOML file.
+    pub path: PathBuf,
+}
+
+/// A registry in a file. A file that is missing or broken keeps the last good set.
+pub struct FileRegistry {
+    name: String,
+    sets: watch::Receiver<Option<Sets>>,
+    status: Arc<Mutex<Status>>,
+}
+
+/// The instances of each service in the newest good file.
+pub(super) type Services = BTreeMap<String, Vec<Arc<Instance>>>;
+
+#[derive(Clone)]
+struct Sets {
+    services: Arc<Services>,
+    at: Instant,
+}
+
+impl FileRegistry {
+    /// Starts to watch the file on the current tokio runtime, until this value and all receivers are
+    /// dropped. Reads nothing itself and never fails; see [`Registry::status`].
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    #[must_use]
+    pub fn new(options: FileOptions, watcher: Arc<dyn Watcher>) -> Self {
+        let (sender, sets) = watch::channel(None);
+        let status = Arc::new(Mutex::new(Status::default()));
+        let reader = Reader {
+            path: options.path,
+            sender,
+            status: Arc::clone(&status),
+            watcher,
+            before: None,
+        };
+        tokio::spawn(reader.run());
+        FileRegistry {
+            name: options.name,
+            sets,
+            status,
+        }
+    }
+}
+
+impl Registry for FileRegistry {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn watch(&self, service: &str) -> watch::Receiver<Known> {
+        let (sender, receiver) = watch::channel(Known::Unread);
+        tokio::spawn(serve(service.to_owned(), self.sets.clone(), sender));
+        receiver
+    }
+
+    fn status(&self) -> Status {
+        self.status.lock().clone()
+    }
+}
+
+/// Passes one service's part of every new file on, if it differs.
+async fn serve(
+    service: String,
+    mut sets: watch::Receiver<Option<Sets>>,
+    known: watch::Sender<Known>,
+) {
+    let mut before: Option<Vec<Arc<Instance>>> = None;
+    loop {
+        let newest = sets.borrow_and_update().clone();
+        if let Some(Sets { services, at }) = newest {
+            let instances = services.get(&service).cloned().unwrap_or_default();
+            if before.as_ref() != Some(&instances) {
+                before = Some(instances.clone());
+                let set = ReadSet {
+                    instances,
+                    skipped: Vec::new(),
+                    at,
+                    stale: false,
+                };
+                known.send_replace(Known::Read(Arc::new(set)));
+            }
+        }
+        tokio::select! {
+            () = known.closed() => return,
+            changed = sets.changed() => if changed.is_err() {
+                // The registry itself is gone; its last word stands while anyone listens.
+                known.closed().await;
+                return;
+            },
+        }
+    }
+}
+
+/// The one task that reads the file.
+struct Reader {
+    path: PathBuf,
+    sender: watch::Sender<Option<Sets>>,
+    status: Arc<Mutex<Status>>,
+    watcher: Arc<dyn Watcher>,
+    /// What the file held, or why it could not be read, last time: only news is told.
+    before: Option<Result<String, String>>,
+}
+
+impl Reader {
+    async fn run(mut self) {
+        let mut notice = Notice::of(&self.path);
+        loop {
+            self.look().await;
+            tokio::select! {
+                () = self.sender.closed() => return,
+                _ = timeout(POLL, notice.changed()) => {}
+            }
+            sleep(DEBOUNCE).await;
+            notice.renew(&self.path);
+        }
+    }
+
+    async fn look(&mut self) {
+        let path = self.path.clone();
+        let text = tokio::task::spawn_blocking(move || read(&path)).await;
+        let text = text.unwrap_or_else(|error| Err(error.to_string()));
+        if text.is_ok() {
+            self.synced();
+        }
+        if self.before.as_ref() == Some(&text) {
+            return;
+        }
+        match &text {
+            Ok(text) => self.adopt(text),
+            Err(why) => self.fail(why),
+        }
+        self.before = Some(text);
+    }
+
+    fn adopt(&self, text: &str) {
+        match parse(&self.path, text) {
+            Ok(services) => {
+                let services = Arc::new(services);
+                self.sender.send_replace(Some(Sets {
+                    services,
+                    at: Instant::now(),
+                }));
+                self.watcher.update("full");
+                tracing::info!(path = %self.path.display(), "read the registry file");
+            }
+            Err(error) => self.fail(&error.to_string()),
+        }
+    }
+
+    fn synced(&self) {
+        let mut status = self.status.lock();
+        if !status.up {
+            self.watcher.up(true);
+        }
+        status.up = true;
+        status.last_sync = Some(SystemTime::now());
+        drop(status);
+        self.watcher.synced();
+    }
+
+    fn fail(&self, why: &str) {
+        let kept = if self.sender.borrow().is_some() {
+            "the last good set stays"
+        } else {
+            "nothing is known yet"
+        };
+        tracing::warn!(path = %self.path.display(), "{why}; {kept}");
+        let mut status = self.status.lock();
+        status.up = false;
+        status.last_error = Some(why.into());
+        drop(status);
+        self.watcher.up(false);
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error: io::Error| {
+        format!(
+            "the registry file {} cannot be read: {error}",
+            path.display()
+        )
+    })
+}

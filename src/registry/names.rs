@@ -1,0 +1,84 @@
+//! Host names among the registered addresses, resolved by the system: one endpoint per address.
+
+use std::collections::{BTreeSet, HashMap};
+use std::future::Future;
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+
+#[cfg(test)]
+mod tests;
+
+/// How long one name may take to resolve.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Names resolved at the same time.
+const AT_ONCE: usize = 16;
+/// Addresses taken of one name.
+const MAX_ADDRESSES: usize = 64;
+
+/// What a host name is known to stand for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// Its addresses, sorted, without duplicates, at least one.
+    Addresses(Vec<IpAddr>),
+    /// It never resolved; why not.
+    Failed(String),
+}
+
+/// Host name to what it stands for; a name that is missing was not asked for yet.
+pub type Resolved = HashMap<String, Found>;
+
+/// How a name is resolved: the system's way, or a test's.
+pub type Lookup = Arc<
+    dyn Fn(String) -> Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>> + Send + Sync,
+>;
+
+/// The system's resolver.
+pub(super) fn system() -> Lookup {
+    Arc::new(|name| {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name, 0)).await?;
+            Ok(found.map(|socket| socket.ip()).collect())
+        })
+    })
+}
+
+/// Resolves all of `names`, a bounded number at a time. A name that fails keeps the addresses it
+/// had in `before`: a resolver that is away must not empty a service.
+pub(super) async fn resolve(names: BTreeSet<String>, before: Resolved, lookup: Lookup) -> Resolved {
+    stream::iter(names)
+        .map(|name| {
+            let (lookup, before) = (Arc::clone(&lookup), before.get(&name).cloned());
+            async move {
+                let found = look_up(&name, before, &lookup).await;
+                (name, found)
+            }
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await
+}
+
+async fn look_up(name: &str, before: Option<Found>, lookup: &Lookup) -> Found {
+    let answer = tokio::time::timeout(LOOKUP_TIMEOUT, lookup(name.to_owned())).await;
+    let failed = match answer {
+        Ok(Ok(ips)) if ips.is_empty() => "it has no address".to_owned(),
+        Ok(Ok(mut ips)) => {
+            ips.sort_unstable();
+            ips.dedup();
+            ips.truncate(MAX_ADDRESSES);
+            return Found::Addresses(ips);
+        }
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer within {LOOKUP_TIMEOUT:?}"),
+    };
+    match before {
+        Some(found @ Found::Addresses(_)) => found,
+        _ => Found::Failed(failed),
+    }
+}
