@@ -41,12 +41,11 @@ pub(super) fn tt_header(buf: &[u8], limits: &Limits) -> Result<Layer, BadFrame> 
             total: Some(total),
         })
     };
+    if total < 16 {
+        return Err(lies(0, 16, total, "TTHeader"));
+    }
     let Some(fixed) = buf.first_chunk::<16>() else {
-        return if total < 16 {
-            Err(lies(0, 16, total, "TTHeader"))
-        } else {
-            want(16)
-        };
+        return want(16);
     };
     let size = usize::from(u16::from_be_bytes([fixed[12], fixed[13]])) * 4;
     let payload = TT_SIZED + size;

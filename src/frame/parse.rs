@@ -174,10 +174,11 @@ fn first_field(buf: &[u8], body: usize, total: Option<usize>) -> Option<usize> {
     (buf.len() < end).then_some(end)
 }
 
+/// Names what is there by its first eight bytes alone, so that the name depends on nothing else.
 fn unknown(buf: &[u8], at: usize) -> BadFrame {
     let rest = buf.get(at..).unwrap_or_default();
     let first = rest.first_chunk().copied().unwrap_or_default();
-    if looks_non_strict(rest) {
+    if looks_non_strict(&first) {
         BadFrame::NonStrict { at, first }
     } else {
         BadFrame::Unknown { at, first }

@@ -73,7 +73,7 @@ fn capture() -> impl Strategy<Value = &'static Capture> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_splitting_yields_the_same_frames(
