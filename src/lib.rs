@@ -1,10 +1,39 @@
-//! tidegate: a transparent, RPC-aware TCP proxy. This page is the map: a call's way, top to bottom.
+//! tidegate: a transparent, RPC-aware TCP proxy for Kitex and Thrift services registered in etcd.
+//!
+//! This page is the map. A call's way, top to bottom:
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`listener`] | accepts; limits; what the connections of one listener share |
+//! | [`session`] | one client connection; its first bytes ([`protocol`]) decide: Thrift calls, or a relay of bytes |
+//! | [`frame`] | the codec: bytes in, frames out; a call's head is read, its body carried |
+//! | [`route`] | service and method to a [`Target`](call::Target), with its policy |
+//! | [`stack`] | the layers, in one file, read top-down: admit, deadline, retry, balance, observe, attempt, exchange |
+//! | [`endpoint`], [`health`] | one instance: its load, places and state; the set that is picked from |
+//! | [`upstream`] | connections to instances: dialled, pooled |
+//!
+//! Beside the way: [`outcome`] is the one table of everything that can end a call, [`call`] and [`rpc`] are what
+//! travels, [`cluster`] is what a service's calls share, [`discovery`] binds clusters to their [`registry`],
+//! [`config`], [`metrics`] and [`platform`] are leaves, and [`app`] builds all of it.
 #![warn(missing_docs)]
 
+pub mod app;
+pub mod buffer;
+pub mod call;
+pub mod cluster;
 pub mod config;
+pub mod discovery;
+pub mod endpoint;
 pub mod frame;
+pub mod health;
+pub mod listener;
 pub mod metrics;
 pub mod outcome;
 pub mod platform;
 pub mod protocol;
 pub mod registry;
+pub mod route;
+pub mod rpc;
+pub mod session;
+pub mod stack;
+pub mod upstream;

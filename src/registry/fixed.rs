@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{DEFAULT_WEIGHT, Instance, Known, ReadSet, Registry, Status};
+use super::{Instance, Known, ReadSet, Registry, Status};
 
 /// One service's fixed addresses. It answers for any service: it belongs to one.
 #[derive(Debug)]
@@ -17,12 +17,14 @@ pub struct Fixed {
 }
 
 impl Fixed {
-    /// These addresses, in this order, all of weight 10.
+    /// These addresses with their weights and tags, in this order.
     #[must_use]
-    pub fn new(addresses: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        let instances = addresses
+    pub fn new(
+        endpoints: impl IntoIterator<Item = (String, u32, BTreeMap<String, String>)>,
+    ) -> Self {
+        let instances = endpoints
             .into_iter()
-            .map(|address| Arc::new(instance(address.into())))
+            .map(|(address, weight, tags)| Arc::new(instance(address, weight, tags)))
             .collect();
         let set = ReadSet {
             instances,
@@ -37,13 +39,13 @@ impl Fixed {
     }
 }
 
-fn instance(address: String) -> Instance {
+fn instance(address: String, weight: u32, tags: BTreeMap<String, String>) -> Instance {
     Instance {
         address,
         network: "tcp".to_owned(),
         key: "config".to_owned(),
-        weight: DEFAULT_WEIGHT,
-        tags: BTreeMap::new(),
+        weight,
+        tags,
         revision: 0,
         notes: Vec::new(),
     }

@@ -1,0 +1,1 @@
+//! `tidegate run`: from flags to exit code.

@@ -1,0 +1,301 @@
+//! What the calls of one service share: its endpoints, limits, methods, metrics. (`Service` is tower's word.)
+//!
+//! Calls read a snapshot of the endpoints and never lock; a change of the registry or of an endpoint's state rebuilds
+//! that snapshot, of this service and nothing else.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::config::Policy;
+use crate::endpoint::{Endpoint, EndpointSet, Member, Waiters};
+use crate::metrics::ServiceMetrics;
+use crate::outcome::{Failed, Outcome};
+use crate::upstream::connect::{ConnectError, connect};
+
+mod method;
+#[cfg(test)]
+mod tests;
+
+pub use method::{Method, Methods};
+
+/// Where to dial, as discovery sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dial {
+    /// The address.
+    pub addr: SocketAddr,
+    /// Its weight, at least 1.
+    pub weight: u32,
+    /// Changes when the registry puts the entry again.
+    pub revision: u64,
+}
+
+/// What is known of a service's registration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Knowledge {
+    /// The registry has not been read yet.
+    Unread,
+    /// It was read; why there is no endpoint, where there is none.
+    Read(Option<Arc<str>>),
+}
+
+/// One service.
+pub struct Cluster {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its methods.
+    pub methods: Methods,
+    /// Calls in flight.
+    pub calls: AtomicUsize,
+    /// Calls that wait for a place.
+    pub waiters: Arc<Waiters>,
+    /// Its series.
+    pub metrics: ServiceMetrics,
+    /// Callers named it: it may be unknown.
+    pub named: bool,
+    /// Held by the one call that dials while every endpoint is down.
+    pub rescue: tokio::sync::Mutex<()>,
+    used: AtomicBool,
+    set: ArcSwap<EndpointSet>,
+    policy: ArcSwap<Policy>,
+    known: watch::Sender<Knowledge>,
+    dials: Mutex<Vec<Dial>>,
+    last_failure: Mutex<Option<Failed>>,
+    control: Handle,
+    me: Weak<Cluster>,
+}
+
+impl Cluster {
+    /// A service with no endpoints yet. Background connects run on `control`.
+    pub fn new(name: &str, policy: Arc<Policy>, control: Handle, named: bool) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            name: name.into(),
+            methods: Methods::new(name),
+            calls: AtomicUsize::new(0),
+            waiters: Arc::new(Waiters::default()),
+            metrics: ServiceMetrics::new(name),
+            named,
+            rescue: tokio::sync::Mutex::new(()),
+            used: AtomicBool::new(false),
+            set: ArcSwap::from_pointee(EndpointSet::default()),
+            policy: ArcSwap::new(policy),
+            known: watch::Sender::new(Knowledge::Unread),
+            dials: Mutex::new(Vec::new()),
+            last_failure: Mutex::new(None),
+            control,
+            me: me.clone(),
+        })
+    }
+
+    /// The endpoints as they are now.
+    #[inline]
+    pub fn set(&self) -> arc_swap::Guard<Arc<EndpointSet>> {
+        self.set.load()
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> Arc<Policy> {
+        self.policy.load_full()
+    }
+
+    /// Another policy, after a reload; state is kept.
+    pub fn set_policy(&self, policy: Arc<Policy>) {
+        let rebuild = self.policy.load().balance != policy.balance;
+        self.policy.store(policy);
+        if rebuild {
+            self.rebuild(&self.dials.lock());
+        }
+    }
+
+    /// Another set of endpoints. Those that stay keep their state, their connections and their calls; the others get
+    /// no further call. `why` says, where there are none, what is wrong.
+    pub fn apply(&self, dials: Vec<Dial>, why: Option<Arc<str>>) {
+        let mut current = self.dials.lock();
+        for dial in &dials {
+            let put_again = current
+                .iter()
+                .any(|old| old.addr == dial.addr && old.revision != dial.revision);
+            if let Some(endpoint) = put_again.then(|| self.endpoint(dial.addr)).flatten() {
+                endpoint.again.notify_one();
+            }
+        }
+        *current = dials;
+        self.rebuild(&current);
+        drop(current);
+        self.known.send_replace(Knowledge::Read(why));
+    }
+
+    /// What is known of the registration, and when that changes.
+    pub fn known(&self) -> watch::Receiver<Knowledge> {
+        self.known.subscribe()
+    }
+
+    /// The endpoint at this address.
+    pub fn endpoint(&self, addr: SocketAddr) -> Option<Arc<Endpoint>> {
+        self.set
+            .load()
+            .all
+            .iter()
+            .find(|m| m.endpoint.addr == addr)
+            .map(|m| m.endpoint.clone())
+    }
+
+    /// A connect to this endpoint succeeded.
+    pub fn connected(&self, endpoint: &Arc<Endpoint>) {
+        if endpoint.health.connected() {
+            tracing::info!(service = %self.name, endpoint.addr = %endpoint.name, "endpoint is up again");
+            endpoint.metrics.state("up");
+            self.rebuild(&self.dials.lock());
+        }
+    }
+
+    /// A connect to this endpoint failed: it is down at once, and dialled in the background until it is back.
+    pub fn connect_failed(&self, endpoint: &Arc<Endpoint>, error: &ConnectError) {
+        let jitter = fastrand::f64() * 2.0 - 1.0;
+        let now = Instant::now();
+        if !endpoint
+            .health
+            .connect_failed(error.outcome, &error.detail, now, jitter)
+        {
+            return;
+        }
+        endpoint.metrics.state("down");
+        tracing::warn!(
+            service = %self.name, endpoint.addr = %endpoint.name, cause = error.outcome.label(),
+            "endpoint is down: {}", error.detail
+        );
+        endpoint.pool.clear();
+        self.rebuild(&self.dials.lock());
+        if !endpoint.is_removed() {
+            self.control
+                .spawn(revive(self.me.clone(), endpoint.clone()));
+        }
+    }
+
+    /// Remembers how the last connect failed, for the calls that wait for somebody else's.
+    pub fn remember(&self, failed: &Failed) {
+        *self.last_failure.lock() = Some(failed.clone());
+    }
+
+    /// How the last connect failed.
+    pub fn last_failure(&self, now: Instant) -> Failed {
+        let last = self.last_failure.lock().clone();
+        last.unwrap_or_else(|| Failed::new(Outcome::NoEndpoints, now))
+    }
+
+    /// Why there is no endpoint to use: what discovery said.
+    pub fn why_none(&self) -> Option<Arc<str>> {
+        match &*self.known.borrow() {
+            Knowledge::Read(why) => why.clone(),
+            Knowledge::Unread => Some("its registry could not be read yet".into()),
+        }
+    }
+
+    /// A call goes to it.
+    #[inline]
+    pub fn mark_used(&self) {
+        self.used.store(true, Relaxed);
+    }
+
+    /// Whether a call went to it since this was last asked.
+    pub fn take_used(&self) -> bool {
+        self.used.swap(false, Relaxed) || self.calls.load(Relaxed) > 0
+    }
+
+    /// Callers named it, the registry was read, and nothing of the name is there.
+    pub fn is_unknown(&self) -> bool {
+        self.named
+            && self.set.load().all.is_empty()
+            && matches!(&*self.known.borrow(), Knowledge::Read(_))
+    }
+
+    /// Closes pooled connections that were idle for too long, and refreshes the gauges. On the control thread.
+    pub fn upkeep(&self, now: Instant) {
+        let idle_timeout = self.policy.load().idle_timeout;
+        let (mut idle, mut busy, mut orphans, mut up) = (0, 0, 0, 0);
+        let set = self.set.load();
+        for Member { endpoint, .. } in &set.all {
+            endpoint.pool.sweep(now, idle_timeout);
+            idle += endpoint.pool.len();
+            orphans += endpoint.orphans() as usize;
+            busy += (endpoint.busy() - endpoint.orphans().min(endpoint.busy())) as usize;
+            up += usize::from(endpoint.health.is_up());
+        }
+        for (state, n) in [("idle", idle), ("busy", busy), ("orphan", orphans)] {
+            if let Some(gauge) = self.metrics.connections(state) {
+                gauge.set(n as u64);
+            }
+        }
+        self.metrics.endpoints("up", up);
+        self.metrics.endpoints("down", set.all.len() - up);
+        self.metrics.in_flight(self.calls.load(Relaxed));
+    }
+
+    /// Makes the snapshot anew. The caller holds the lock on the dials: rebuilds never overtake each other.
+    fn rebuild(&self, dials: &[Dial]) {
+        let old = self.set.load_full();
+        let mut known: std::collections::HashMap<SocketAddr, Arc<Endpoint>> = old
+            .all
+            .iter()
+            .map(|m| (m.endpoint.addr, m.endpoint.clone()))
+            .collect();
+        let all = dials
+            .iter()
+            .map(|dial| Member {
+                endpoint: known
+                    .remove(&dial.addr)
+                    .unwrap_or_else(|| Endpoint::new(&self.name, dial.addr, self.waiters.clone())),
+                weight: dial.weight.max(1),
+            })
+            .collect();
+        for gone in known.values() {
+            gone.metrics.gone();
+            gone.remove();
+        }
+        self.set
+            .store(Arc::new(EndpointSet::new(all, self.policy.load().balance)));
+        self.waiters.bell.notify_waiters();
+    }
+}
+
+/// Dials an endpoint that is down until it is back, gone, or its service is.
+async fn revive(cluster: Weak<Cluster>, endpoint: Arc<Endpoint>) {
+    while let Some(next) = endpoint.health.next_connect() {
+        tokio::select! {
+            () = tokio::time::sleep_until(next) => {}
+            () = endpoint.again.notified() => {}
+        }
+        let Some(cluster) = cluster.upgrade() else {
+            return;
+        };
+        if endpoint.is_removed() {
+            return;
+        }
+        let policy = cluster.policy();
+        match connect(
+            endpoint.addr,
+            policy.connect_timeout.max(Duration::from_millis(1)),
+        )
+        .await
+        {
+            Ok(_) => cluster.connected(&endpoint),
+            // Ours, not the endpoint's: try again as if nothing had been learned, but later.
+            Err(error) => {
+                let jitter = fastrand::f64() * 2.0 - 1.0;
+                endpoint.health.connect_failed(
+                    error.outcome,
+                    &error.detail,
+                    Instant::now(),
+                    jitter,
+                );
+            }
+        }
+    }
+}

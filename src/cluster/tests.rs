@@ -1,0 +1,109 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+use crate::endpoint::Pick;
+
+fn cluster() -> Arc<Cluster> {
+    Cluster::new(
+        "item",
+        Arc::new(Policy::default()),
+        Handle::current(),
+        false,
+    )
+}
+
+fn dial(port: u16, weight: u32) -> Dial {
+    Dial {
+        addr: ([127, 0, 0, 1], port).into(),
+        weight,
+        revision: 1,
+    }
+}
+
+fn refused() -> ConnectError {
+    ConnectError {
+        outcome: Outcome::ConnectRefused,
+        detail: "refused".into(),
+    }
+}
+
+#[tokio::test]
+async fn endpoints_that_stay_keep_their_state_and_those_that_go_get_no_further_call() {
+    let cluster = cluster();
+    cluster.apply(vec![dial(1, 1), dial(2, 1)], None);
+    let (one, two) = (
+        cluster.endpoint(dial(1, 1).addr).unwrap(),
+        cluster.endpoint(dial(2, 1).addr).unwrap(),
+    );
+    cluster.apply(vec![dial(2, 5), dial(3, 1)], None);
+    assert!(one.is_removed() && !two.is_removed());
+    assert!(Arc::ptr_eq(
+        &two,
+        &cluster.endpoint(dial(2, 1).addr).unwrap()
+    ));
+    assert!(cluster.endpoint(dial(1, 1).addr).is_none());
+    assert_eq!(
+        cluster
+            .set()
+            .all
+            .iter()
+            .map(|m| m.weight)
+            .collect::<Vec<_>>(),
+        [5, 1]
+    );
+}
+
+#[tokio::test]
+async fn a_down_endpoint_is_out_of_the_set_at_once_and_back_when_a_connect_succeeds() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let cluster = cluster();
+    cluster.apply(vec![dial(port, 1)], None);
+    let endpoint = cluster.endpoint(dial(port, 1).addr).unwrap();
+    cluster.connect_failed(&endpoint, &refused());
+    assert!(matches!(
+        cluster.set().pick(&Default::default(), 0, Instant::now()),
+        Pick::Nothing
+    ));
+    // The background connect finds the listener.
+    for _ in 0..1_000 {
+        if cluster.set().available() == 1 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the endpoint never came back");
+}
+
+#[tokio::test]
+async fn an_entry_put_again_is_dialled_at_once() {
+    let reserved = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = reserved.local_addr().unwrap().port();
+    drop(reserved);
+    let cluster = cluster();
+    cluster.apply(vec![dial(port, 1)], None);
+    let endpoint = cluster.endpoint(dial(port, 1).addr).unwrap();
+    cluster.connect_failed(&endpoint, &refused());
+    let before = endpoint.health.outage().unwrap().failures;
+    cluster.apply(
+        vec![Dial {
+            revision: 2,
+            ..dial(port, 1)
+        }],
+        None,
+    );
+    for _ in 0..1_000 {
+        if endpoint.health.outage().unwrap().failures > before {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("it was not dialled again");
+}
+
+#[tokio::test]
+async fn an_empty_service_says_why() {
+    let cluster = cluster();
+    assert!(cluster.why_none().unwrap().contains("could not be read"));
+    cluster.apply(Vec::new(), Some("nothing is registered".into()));
+    assert_eq!(&*cluster.why_none().unwrap(), "nothing is registered");
+}

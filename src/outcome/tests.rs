@@ -1,0 +1,72 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+
+#[test]
+fn an_outcome_that_may_be_tried_again_is_never_the_callers_fault() {
+    for outcome in Outcome::ALL {
+        let row = outcome.row();
+        if row.again != Again::Never {
+            assert_ne!(row.blame, Blame::Caller, "{outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_tidegates_own_or_the_callers_is_charged_to_no_endpoint() {
+    for outcome in Outcome::ALL {
+        let row = outcome.row();
+        if matches!(row.blame, Blame::Tidegate | Blame::Caller) {
+            assert_eq!(row.endpoint, Charge::Nothing, "{outcome:?}");
+            assert_eq!(row.breaker, Counts::Nothing, "{outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn an_overdue_row_keeps_the_label_and_counts_as_a_timeout() {
+    for plain in [Outcome::Deadline, Outcome::ClientGone] {
+        let overdue = plain.overdue();
+        assert_eq!(plain.label(), overdue.label());
+        assert_eq!(overdue.row().endpoint, Charge::Timeout);
+        assert_eq!(overdue.row().breaker, Counts::Timeout);
+    }
+    assert_eq!(Outcome::Reset.overdue(), Outcome::Reset);
+}
+
+#[test]
+fn only_deadline_and_client_gone_have_two_rows_of_one_label() {
+    let mut labels: Vec<_> = Outcome::ALL.iter().map(|o| o.label()).collect();
+    labels.sort_unstable();
+    labels.dedup();
+    assert_eq!(labels.len() + 2, Outcome::ALL.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_names_endpoint_service_limit_try_phase_and_method() {
+    let failed = Failed::new(Outcome::ReadDeadline, Instant::now())
+        .during(Phase::FirstByte, Reach::Written)
+        .to(7, &Arc::from("10.0.3.7:8888"))
+        .limit(
+            Limit::Time("read_deadline", Duration::from_millis(800)),
+            Duration::from_millis(800),
+        )
+        .tries(1, 1);
+    assert_eq!(
+        failed.explain("item", "Get"),
+        "tidegate: no answer from 10.0.3.7:8888 (item) within read_deadline 800ms, spent 800ms, \
+         try 1 of 1, phase first_byte; called Get"
+    );
+}
+
+#[test]
+fn durations_read_as_people_write_them() {
+    for (us, text) in [
+        (45, "45us"),
+        (1_500, "1.5ms"),
+        (800_000, "800ms"),
+        (1_200_000, "1.2s"),
+        (3_000_000, "3s"),
+    ] {
+        assert_eq!(human(Duration::from_micros(us)), text);
+    }
+}

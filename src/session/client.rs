@@ -1,0 +1,383 @@
+//! The caller's end of a connection: frames in, bytes out, under its clocks.
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::{Instant, timeout};
+use tokio_util::io::poll_read_buf;
+
+use super::close::{self, Closed};
+use crate::buffer::{Buf, Held};
+use crate::frame::{BadFrame, Decoder, Head, Limits, Progress, Rest, Side};
+use crate::listener::{Door, Drain};
+use crate::stack::alarm::Alarm;
+
+/// Bytes read ahead at most while a call is in flight, to learn whether its caller is still there.
+const AHEAD: usize = 16 * 1024;
+/// The caller's clocks run for so many bytes of a frame, then start anew.
+const MARK: usize = 64 * 1024;
+
+/// See the module.
+pub struct Client {
+    read: Option<OwnedReadHalf>,
+    write: OwnedWriteHalf,
+    buf: Option<Buf>,
+    decoder: Decoder,
+    held: Held,
+    hold: usize,
+    frame_timeout: Duration,
+    idle_timeout: Duration,
+    write_timeout: Duration,
+    drain: Drain,
+}
+
+/// A call's frame as it came in.
+pub struct Incoming {
+    /// Its head.
+    pub head: Head,
+    /// The frame, or its first part.
+    pub frame: Bytes,
+    /// What is still to come of a frame over `hold`.
+    pub rest: Option<Rest>,
+    /// When its first byte came in, and when it was complete.
+    pub arrived: Instant,
+    /// See `arrived`.
+    pub complete: Instant,
+    /// Its share of the bytes held.
+    pub held: Held,
+}
+
+/// What reading came to, when there is no frame.
+pub enum NoFrame {
+    /// The connection ends.
+    Closed(Closed),
+    /// The frame is bad: answered where it can be, then the connection ends.
+    Bad(Box<BadFrame>, Option<Head>, Bytes, Instant),
+    /// No room to hold it.
+    NoRoom(Option<Head>, Bytes, Instant),
+}
+
+impl From<Closed> for NoFrame {
+    fn from(closed: Closed) -> Self {
+        Self::Closed(closed)
+    }
+}
+
+impl Client {
+    /// A connection just accepted.
+    pub fn new(stream: TcpStream, door: &Door) -> Self {
+        let (read, write) = stream.into_split();
+        let config = door.config();
+        let limits = Limits {
+            max_frame: door.limits.max_frame,
+            ..Limits::default()
+        };
+        Self {
+            read: Some(read),
+            write,
+            buf: None,
+            decoder: Decoder::new(limits, Side::Calls),
+            held: Held::default(),
+            hold: door.limits.hold,
+            frame_timeout: config.frame_timeout,
+            idle_timeout: config.client_idle_timeout,
+            write_timeout: config.client_write_timeout,
+            drain: door.drain.clone(),
+        }
+    }
+
+    /// What was read and not used yet.
+    pub fn bytes(&self) -> &[u8] {
+        self.buf.as_ref().map_or(&[], |buf| buf)
+    }
+
+    /// Reads once into the buffer; nothing is held while there is nothing. `Ok(0)`: the caller closed.
+    fn poll_read(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
+        let Some(read) = &mut self.read else {
+            return Poll::Pending;
+        };
+        let mut buf = self.buf.take().unwrap_or_else(Buf::take);
+        if room > 0 {
+            buf.reserve_frame(room);
+        }
+        let poll = poll_read_buf(Pin::new(read), cx, &mut *buf);
+        if !buf.is_empty() {
+            self.buf = Some(buf);
+        }
+        poll
+    }
+
+    /// Waits for the first bytes of a connection, or of the next frame.
+    pub async fn first_bytes(&mut self, alarm: &Alarm, idle: Duration) -> Result<(), Closed> {
+        let mut until = None;
+        poll_fn(|cx| {
+            match self.poll_read(cx, 0) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(Closed::Client)),
+                Poll::Ready(Ok(_)) => return Poll::Ready(Ok(())),
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(Closed::Client)),
+                Poll::Pending => {}
+            }
+            if self.drain.poll_closing(cx).is_ready() {
+                return Poll::Ready(Err(Closed::Drain));
+            }
+            let until = *until.get_or_insert_with(|| Instant::now() + idle);
+            alarm.poll(cx, until).map(|()| Err(Closed::Idle))
+        })
+        .await
+    }
+
+    /// Waits for more of the first bytes.
+    pub async fn more_bytes(&mut self, alarm: &Alarm, limit: Duration) -> Result<(), Closed> {
+        let until = Instant::now() + limit;
+        poll_fn(|cx| match self.poll_read(cx, 0) {
+            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(Closed::Client)),
+            Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
+            Poll::Pending => alarm.poll(cx, until).map(|()| Err(Closed::DetectTimeout)),
+        })
+        .await
+    }
+
+    /// The next frame. It is whole, or, over `hold`, its first part.
+    pub async fn frame(&mut self, alarm: &Alarm) -> Result<Incoming, NoFrame> {
+        if self.bytes().is_empty() {
+            self.first_bytes(alarm, self.idle_timeout).await?;
+        }
+        let arrived = Instant::now();
+        let mut reading = Reading {
+            arrived,
+            until: None,
+            marked: 0,
+            len: 0,
+        };
+        loop {
+            match self.next(&mut reading) {
+                Ok(Some(incoming)) => return Ok(incoming),
+                Ok(None) => {}
+                Err(none) => return Err(none),
+            }
+            let n = poll_fn(|cx| self.poll_more(cx, alarm, &mut reading)).await?;
+            reading.marked += n;
+            if reading.marked >= MARK {
+                (reading.marked, reading.until) = (0, None);
+            }
+        }
+    }
+
+    /// The frame at the front of the buffer, if it is there.
+    pub fn next(&mut self, reading: &mut Reading) -> Result<Option<Incoming>, NoFrame> {
+        let Some(buf) = &mut self.buf else {
+            return Ok(None);
+        };
+        match self.decoder.decode(buf) {
+            Ok(Progress::Whole { head, len }) => {
+                let arrived = reading.arrived;
+                let complete = if reading.until.is_some() {
+                    Instant::now()
+                } else {
+                    arrived
+                };
+                if !self.held.set(len) {
+                    return Err(self.no_room(Some(head), arrived));
+                }
+                let frame = buf.split_to(len).freeze();
+                if buf.is_empty() {
+                    self.buf = None;
+                }
+                let held = std::mem::take(&mut self.held);
+                Ok(Some(Incoming {
+                    head,
+                    frame,
+                    rest: None,
+                    arrived,
+                    complete,
+                    held,
+                }))
+            }
+            Ok(Progress::More { need, head, total }) => {
+                let len = buf.len();
+                if !self.held.set(len) {
+                    return Err(self.no_room(head, reading.arrived));
+                }
+                if let (Some(head), true) = (head, len >= self.hold) {
+                    return Ok(self.first_part(head, reading.arrived));
+                }
+                reading.len = total.unwrap_or(len + need).min(self.hold).max(len + need);
+                Ok(None)
+            }
+            Err(bad) => {
+                let head = self.decoder.head();
+                Err(NoFrame::Bad(
+                    Box::new(bad),
+                    head,
+                    buf.split().freeze(),
+                    reading.arrived,
+                ))
+            }
+        }
+    }
+
+    fn no_room(&mut self, head: Option<Head>, arrived: Instant) -> NoFrame {
+        let bytes = self
+            .buf
+            .as_mut()
+            .map(|buf| buf.split().freeze())
+            .unwrap_or_default();
+        NoFrame::NoRoom(head, bytes, arrived)
+    }
+
+    /// A frame over `hold`: what is there of it goes first, the rest is passed on as it comes.
+    fn first_part(&mut self, head: Head, arrived: Instant) -> Option<Incoming> {
+        let frame = self.buf.take()?.split().freeze();
+        let rest = self.decoder.into_rest(frame.len())?;
+        let held = std::mem::take(&mut self.held);
+        Some(Incoming {
+            head,
+            frame,
+            rest: Some(rest),
+            arrived,
+            complete: Instant::now(),
+            held,
+        })
+    }
+
+    /// Reads on inside a frame.
+    fn poll_more(
+        &mut self,
+        cx: &mut Context<'_>,
+        alarm: &Alarm,
+        reading: &mut Reading,
+    ) -> Poll<Result<usize, Closed>> {
+        match self.poll_read(cx, reading.len) {
+            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(Closed::Client)),
+            Poll::Ready(Ok(n)) => {
+                reading
+                    .until
+                    .get_or_insert_with(|| Instant::now() + self.frame_timeout);
+                Poll::Ready(Ok(n))
+            }
+            Poll::Pending => {
+                let until = *reading
+                    .until
+                    .get_or_insert_with(|| Instant::now() + self.frame_timeout);
+                alarm.poll(cx, until).map(|()| Err(Closed::FrameTimeout))
+            }
+        }
+    }
+
+    /// Reads ahead while a call is in flight: a FIN or a reset means that the caller left. Ready when it did.
+    pub fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.bytes().len() < AHEAD {
+            match self.poll_read(cx, 0) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Reads what there is, for a connection with several calls in flight.
+    pub fn poll_bytes(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
+        self.poll_read(cx, room)
+    }
+
+    /// Whether tidegate is closing its connections; if not, the task is woken when it does.
+    pub fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.drain.poll_closing(cx)
+    }
+
+    /// Whether tidegate is closing its connections.
+    pub fn is_closing(&self) -> bool {
+        self.drain.is_closing()
+    }
+
+    /// Writes all of it, as fast as the caller reads. True if it had to wait.
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<bool, Closed> {
+        let mut left = bytes;
+        let mut waited = false;
+        while !left.is_empty() {
+            let mut write = Pin::new(&mut self.write);
+            let first = poll_fn(|cx| Poll::Ready(write.as_mut().poll_write(cx, left))).await;
+            let wrote = match first {
+                Poll::Ready(wrote) => wrote,
+                Poll::Pending => {
+                    waited = true;
+                    let write = poll_fn(|cx| write.as_mut().poll_write(cx, left));
+                    timeout(self.write_timeout, write)
+                        .await
+                        .map_err(|_| Closed::WriteTimeout)?
+                }
+            };
+            match wrote {
+                Ok(n) if n > 0 => left = &left[n..],
+                _ => return Err(Closed::Client),
+            }
+        }
+        Ok(waited)
+    }
+
+    /// Writes some of the slices.
+    pub fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.write).poll_write_vectored(cx, slices)
+    }
+
+    /// The clocks for a reply that waits to be read.
+    pub fn write_timeout(&self) -> Duration {
+        self.write_timeout
+    }
+
+    /// The longest half a frame may take.
+    pub fn frame_timeout(&self) -> Duration {
+        self.frame_timeout
+    }
+
+    /// The reading end, lent to a call whose frame is passed on as it comes.
+    pub fn lend(&mut self) -> Option<OwnedReadHalf> {
+        self.read.take()
+    }
+
+    /// The reading end is back, with what came after the frame.
+    pub fn give_back(&mut self, read: OwnedReadHalf, after: BytesMut) {
+        self.read = Some(read);
+        if !after.is_empty() {
+            let mut buf = Buf::take();
+            buf.extend_from_slice(&after);
+            self.buf = Some(buf);
+        }
+    }
+
+    /// The socket and what was read of it, for a relay.
+    pub fn into_parts(self) -> Option<(OwnedReadHalf, OwnedWriteHalf, Option<Buf>)> {
+        Some((self.read?, self.write, self.buf))
+    }
+
+    /// Ends the connection with a FIN; what still arrives is read and dropped for a while.
+    pub async fn hang_up(self) {
+        if let Some(Ok(stream)) = self.read.map(|read| read.reunite(self.write)) {
+            close::gently(stream).await;
+        }
+    }
+}
+
+/// A frame that is being read.
+pub struct Reading {
+    /// When its first byte came in.
+    pub arrived: Instant,
+    /// By when it must have moved on; set once it did not come all at once.
+    pub until: Option<Instant>,
+    /// Bytes since the clock was set.
+    pub marked: usize,
+    /// Room to read for.
+    pub len: usize,
+}

@@ -1,0 +1,296 @@
+//! A connection with several calls in flight: Kitex's mux clients set TTHeader's flag `0x0001` on every call.
+//!
+//! The connection is read on while calls run, up to `max_in_flight`; answers go out in any order, each once it is
+//! complete, matched by the TTHeader seqid.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::Instant;
+use tower::Service;
+
+use super::client::{Client, Incoming, NoFrame, Reading};
+use super::close::Closed;
+use super::record::{record, record_unrouted};
+use super::thrift::{admit, log, refuse_frame, reply_to};
+use crate::buffer::Held;
+use crate::call::Course;
+use crate::config::OnDeadline;
+use crate::listener::Door;
+use crate::outcome::{Failed, Outcome};
+use crate::route::Cached;
+use crate::rpc::{Reply, Request, RpcCall};
+use crate::stack::alarm::Alarm;
+use crate::stack::exchange::exchange;
+use crate::stack::stack;
+
+/// Bytes of answers that may wait for the caller to read before no further call is read.
+const QUEUE: usize = 1 << 20;
+/// Answers written at once.
+const BATCH: usize = 16;
+
+type Running = Pin<Box<dyn Future<Output = (Arc<Request>, Result<Reply, Failed>)> + Send>>;
+
+struct Mux<'a> {
+    client: Client,
+    door: &'a Arc<Door>,
+    cached: Cached,
+    running: FuturesUnordered<Running>,
+    /// Those that are told when the caller leaves.
+    calls: Vec<Arc<Request>>,
+    out: VecDeque<(Bytes, Held)>,
+    out_bytes: usize,
+    alarm: Alarm,
+    /// By when the caller must have read something, while answers wait.
+    write_by: Option<Instant>,
+    reading: Option<Reading>,
+    max_in_flight: usize,
+}
+
+/// Carries the connection to its end; `first` is its first call.
+pub(super) async fn serve(
+    client: Client,
+    door: &Arc<Door>,
+    first: Incoming,
+    cached: Cached,
+) -> Closed {
+    let mut mux = Mux {
+        client,
+        door,
+        cached,
+        running: FuturesUnordered::new(),
+        calls: Vec::new(),
+        out: VecDeque::new(),
+        out_bytes: 0,
+        alarm: Alarm::default(),
+        write_by: None,
+        reading: None,
+        max_in_flight: door.config().max_in_flight,
+    };
+    mux.start(first);
+    let end = poll_fn(|cx| mux.poll(cx)).await;
+    mux.abandon().await;
+    let closed = match end {
+        NoFrame::Closed(closed) => closed,
+        bad => refuse_frame(&mut mux.client, door, bad).await,
+    };
+    mux.client.hang_up().await;
+    closed
+}
+
+impl Mux<'_> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<NoFrame> {
+        loop {
+            while let Poll::Ready(Some((request, result))) = self.running.poll_next_unpin(cx) {
+                self.ended(&request, result);
+            }
+            if let Poll::Ready(closed) = self.poll_out(cx) {
+                return Poll::Ready(NoFrame::Closed(closed));
+            }
+            let idle = self.running.is_empty() && self.out.is_empty();
+            if self.client.poll_closing(cx).is_ready() {
+                if idle {
+                    return Poll::Ready(NoFrame::Closed(Closed::Drain));
+                }
+                return Poll::Pending;
+            }
+            if self.running.len() >= self.max_in_flight || self.out_bytes > QUEUE {
+                return Poll::Pending;
+            }
+            match self.poll_call(cx) {
+                Poll::Ready(Ok(incoming)) => self.start(incoming),
+                Poll::Ready(Err(none)) => return Poll::Ready(none),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// The next call's frame.
+    fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<Incoming, NoFrame>> {
+        loop {
+            if !self.client.bytes().is_empty() {
+                let mut reading = self.reading.take().unwrap_or_else(|| Reading {
+                    arrived: Instant::now(),
+                    until: None,
+                    marked: 0,
+                    len: 0,
+                });
+                match self.client.next(&mut reading) {
+                    Ok(Some(incoming)) => return Poll::Ready(Ok(incoming)),
+                    Ok(None) => self.reading = Some(reading),
+                    Err(none) => return Poll::Ready(Err(none)),
+                }
+            }
+            let room = self.reading.as_ref().map_or(0, |reading| reading.len);
+            match self.client.poll_bytes(cx, room) {
+                Poll::Ready(Ok(n)) if n > 0 => {}
+                Poll::Ready(_) => return Poll::Ready(Err(Closed::Client.into())),
+                Poll::Pending => return self.poll_clock(cx).map(Err),
+            }
+        }
+    }
+
+    /// The clock of half a frame.
+    fn poll_clock(&mut self, cx: &mut Context<'_>) -> Poll<NoFrame> {
+        let limit = self.client.frame_timeout();
+        let Some(reading) = &mut self.reading else {
+            return Poll::Pending;
+        };
+        let until = *reading.until.get_or_insert_with(|| Instant::now() + limit);
+        self.alarm
+            .poll(cx, until)
+            .map(|()| Closed::FrameTimeout.into())
+    }
+
+    /// Starts a call.
+    fn start(&mut self, incoming: Incoming) {
+        self.door.count_call();
+        let now = incoming.complete;
+        let large = incoming.rest.is_some();
+        let request = match admit(&mut self.client, self.door, &mut self.cached, incoming) {
+            Ok(request) => request,
+            Err(refused) => {
+                let (head, frame, failed) = *refused;
+                record_unrouted(self.door, failed.outcome);
+                let named = head.to_service(&frame).unwrap_or("");
+                self.queue(
+                    reply_to(&head, &frame, named, &failed, false, false),
+                    Held::default(),
+                );
+                return;
+            }
+        };
+        debug_assert!(!large || request.upload.is_some());
+        self.calls.push(request.clone());
+        self.running.push(Box::pin(async move {
+            let mut stack = stack(exchange(), Alarm::default());
+            let result = stack
+                .call(RpcCall {
+                    request: request.clone(),
+                    course: Course::new(now),
+                })
+                .await;
+            (request, result)
+        }));
+    }
+
+    /// A call has ended: its answer waits to be written.
+    fn ended(&mut self, request: &Arc<Request>, result: Result<Reply, Failed>) {
+        self.calls.retain(|call| !Arc::ptr_eq(call, request));
+        if let Some(returned) = request
+            .upload
+            .as_ref()
+            .and_then(super::upload::Upload::reclaim)
+        {
+            self.client.give_back(returned.read, returned.after);
+        }
+        let (outcome, at, bytes, held) = match result {
+            Ok(reply) => {
+                self.cached.learn(request, &reply);
+                let expected = reply.head.is_some();
+                (
+                    reply.end.outcome,
+                    reply.end.at,
+                    expected.then_some(reply.frame),
+                    reply.held,
+                )
+            }
+            Err(failed) => {
+                let service = &request.target.cluster.name;
+                log(service, &request.head, &request.frame, &failed);
+                let silent = request.target.policy.on_deadline == OnDeadline::Silence;
+                let bytes = reply_to(
+                    &request.head,
+                    &request.frame,
+                    service,
+                    &failed,
+                    silent,
+                    false,
+                );
+                (failed.outcome, failed.at, bytes, Held::default())
+            }
+        };
+        record(
+            self.door,
+            request,
+            outcome,
+            at,
+            bytes.as_ref().map_or(0, Bytes::len),
+        );
+        self.queue(bytes, held);
+    }
+
+    fn queue(&mut self, bytes: Option<Bytes>, held: Held) {
+        if let Some(bytes) = bytes {
+            self.out_bytes += bytes.len();
+            self.out.push_back((bytes, held));
+        }
+    }
+
+    /// Writes what waits. Ready only when the connection is to end.
+    fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
+        while !self.out.is_empty() {
+            let mut slices = [IoSlice::new(&[]); BATCH];
+            let n = self.out.len().min(BATCH);
+            for (slice, (bytes, _)) in slices.iter_mut().zip(&self.out) {
+                *slice = IoSlice::new(bytes);
+            }
+            match self.client.poll_write(cx, &slices[..n]) {
+                Poll::Ready(Ok(n)) if n > 0 => self.wrote(n),
+                Poll::Ready(_) => return Poll::Ready(Closed::Client),
+                Poll::Pending => {
+                    let limit = self.client.write_timeout();
+                    let by = *self.write_by.get_or_insert_with(|| Instant::now() + limit);
+                    return self.alarm.poll(cx, by).map(|()| Closed::WriteTimeout);
+                }
+            }
+        }
+        Poll::Pending
+    }
+
+    fn wrote(&mut self, mut n: usize) {
+        self.write_by = None;
+        self.out_bytes -= n;
+        while let Some((bytes, _)) = self.out.front_mut() {
+            let some = bytes.len().min(n);
+            bytes.advance(some);
+            n -= some;
+            if !bytes.is_empty() {
+                break;
+            }
+            self.out.pop_front();
+        }
+    }
+
+    /// The connection ends: the calls in flight end with it, each with its outcome.
+    async fn abandon(&mut self) {
+        for call in self.calls.drain(..) {
+            call.status.abandon();
+        }
+        let door = self.door;
+        poll_fn(|cx| {
+            // Abandoned tries end at their next poll; what waits for an endpoint just goes.
+            let running = std::mem::take(&mut self.running);
+            for mut call in running {
+                match call.as_mut().poll(cx) {
+                    Poll::Ready((request, result)) => {
+                        let outcome = result
+                            .as_ref()
+                            .map_or_else(|f| f.outcome, |_| Outcome::ClientGone);
+                        record(door, &request, outcome, Instant::now(), 0);
+                    }
+                    Poll::Pending => record_unrouted(door, Outcome::ClientGone),
+                }
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+}

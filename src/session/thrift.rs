@@ -1,0 +1,360 @@
+//! Calls on one connection, one after another: frame in, stack, reply out.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::client::{Client, Incoming, NoFrame};
+use super::close::Closed;
+use super::mux;
+use super::record::{record, record_unrouted};
+use super::upload::Upload;
+use crate::call::{CallService, Course, Status};
+use crate::config::OnDeadline;
+use crate::frame::{self, BadFrame, Head};
+use crate::listener::Door;
+use crate::outcome::{End, Failed, Limit, Outcome, Told};
+use crate::route::Cached;
+use crate::rpc::{Reply, Request, RpcCall};
+use crate::stack::alarm::Alarm;
+use crate::stack::exchange::exchange;
+use crate::stack::stack;
+
+/// Thrift's internal error and Kitex's unknown service (`remote.InternalError`, `remote.UnknownService`).
+const INTERNAL: i32 = 6;
+const UNKNOWN_SERVICE: i32 = 20;
+
+/// Carries the calls of a connection to its end.
+pub async fn serve(mut client: Client, door: &Arc<Door>, alarm: Alarm) -> Closed {
+    let mut stack = stack(exchange(), alarm.clone());
+    let mut cached = Cached::default();
+    let mut first = true;
+    let closed = loop {
+        let incoming = match client.frame(&alarm).await {
+            Ok(incoming) => incoming,
+            Err(none) => break refuse_frame(&mut client, door, none).await,
+        };
+        if std::mem::take(&mut first) {
+            door.metrics.protocol(incoming.head.framing.label());
+        }
+        if incoming.head.is_mux() {
+            // In a box: few connections are of this kind, and none should pay for its size.
+            return Box::pin(mux::serve(client, door, incoming, cached)).await;
+        }
+        if let Err(closed) = one(&mut client, door, &alarm, &mut stack, &mut cached, incoming).await
+        {
+            break closed;
+        }
+        if client.is_closing() {
+            break Closed::Drain;
+        }
+    };
+    client.hang_up().await;
+    closed
+}
+
+/// One call, from its frame to the last byte of its answer.
+async fn one(
+    client: &mut Client,
+    door: &Arc<Door>,
+    alarm: &Alarm,
+    stack: &mut impl CallService<RpcCall>,
+    cached: &mut Cached,
+    incoming: Incoming,
+) -> Result<(), Closed> {
+    door.count_call();
+    let now = incoming.complete;
+    let request = match admit(client, door, cached, incoming) {
+        Ok(request) => request,
+        Err(refused) => {
+            let (head, frame, failed) = *refused;
+            return refuse(client, door, &head, &frame, failed).await;
+        }
+    };
+    let call = RpcCall {
+        request: request.clone(),
+        course: Course::new(now),
+    };
+    let mut running = pin!(stack.call(call));
+    let mut watching = request.head.expects_reply() && request.upload.is_none();
+    let result = poll_fn(|cx| {
+        if let Poll::Ready(result) = running.as_mut().poll(cx) {
+            return Poll::Ready(result);
+        }
+        if watching && client.poll_left(cx).is_ready() {
+            watching = false;
+            request.status.abandon();
+            // The try under way ends now; what waits for an endpoint just goes.
+            return match running.as_mut().poll(cx) {
+                Poll::Ready(result) => Poll::Ready(result),
+                Poll::Pending => Poll::Ready(Err(Failed::new(Outcome::ClientGone, Instant::now()))),
+            };
+        }
+        Poll::Pending
+    })
+    .await;
+    let whole = reclaim(client, &request);
+    match result {
+        Ok(reply) => {
+            cached.learn(&request, &reply);
+            deliver(client, door, alarm, &request, reply).await?;
+        }
+        Err(failed) => answer(client, door, &request, failed).await?,
+    }
+    if whole { Ok(()) } else { Err(Closed::TooLarge) }
+}
+
+/// What could not be admitted: its head and frame, for the answer, and why.
+pub(super) type Refused = (Head, Bytes, Failed);
+
+/// The call with its target, or why it has none.
+pub(super) fn admit(
+    client: &mut Client,
+    door: &Arc<Door>,
+    cached: &mut Cached,
+    incoming: Incoming,
+) -> Result<Arc<Request>, Box<Refused>> {
+    let Incoming {
+        head,
+        frame,
+        rest,
+        arrived,
+        complete,
+        held,
+    } = incoming;
+    let target = match door.routes.resolve(door, cached, &head, &frame, complete) {
+        Ok(target) => target,
+        Err(failed) => return Err(Box::new((head, frame, failed))),
+    };
+    let frame_timeout = client.frame_timeout();
+    let upload = rest.and_then(|rest| Some(Upload::new(client.lend()?, rest, frame_timeout)));
+    Ok(Arc::new(Request {
+        target,
+        head,
+        frame,
+        upload,
+        whole_reply: head.is_mux(),
+        arrived,
+        status: Status::default(),
+        held,
+        limits: (door.limits.hold, door.limits.max_frame),
+    }))
+}
+
+/// The reading end is the connection's again. False if the call ended before its frame was read to its end: what
+/// follows on the connection is no frame.
+fn reclaim(client: &mut Client, request: &Request) -> bool {
+    let Some(returned) = request.upload.as_ref().and_then(Upload::reclaim) else {
+        return true;
+    };
+    client.give_back(returned.read, returned.after);
+    returned.whole
+}
+
+/// Writes the reply, the caller's own bytes but for `crrst` while tidegate is stopping.
+async fn deliver(
+    client: &mut Client,
+    door: &Door,
+    _alarm: &Alarm,
+    request: &Request,
+    mut reply: Reply,
+) -> Result<(), Closed> {
+    let mut at = reply.end.at;
+    let mut len = reply.frame.len();
+    if let (Some(head), true, None) = (&reply.head, client.is_closing(), &reply.body) {
+        reply.frame = frame::with_string(head, &reply.frame, "crrst", "1");
+    }
+    let wrote = client.write(&reply.frame).await;
+    let mut outcome = reply.end.outcome;
+    let mut ended = wrote.map(|waited| {
+        if waited {
+            at = Instant::now();
+        }
+    });
+    if let Some(body) = reply.body.as_deref_mut() {
+        reply.frame = Bytes::new();
+        while ended.is_ok() {
+            let chunk = match poll_fn(|cx| body.poll_chunk(cx)).await {
+                None => break,
+                Some(Ok(chunk)) => chunk,
+                Some(Err(failed)) => {
+                    tracing::info!(
+                        service = %request.target.cluster.name,
+                        "{}", failed.explain(&request.target.cluster.name, &request.head.method(&request.frame))
+                    );
+                    outcome = if failed.outcome == Outcome::ReadDeadline {
+                        Outcome::ReplyCut
+                    } else {
+                        failed.outcome
+                    };
+                    ended = Err(Closed::ReplyCut);
+                    break;
+                }
+            };
+            len += chunk.len();
+            ended = client.write(&chunk).await.map(|_| ());
+        }
+        at = Instant::now();
+        if matches!(ended, Err(Closed::Client | Closed::WriteTimeout)) {
+            outcome = Outcome::ClientGone;
+            body.abandon(End { outcome, at });
+        }
+    } else if ended.is_err() {
+        (outcome, at) = (Outcome::ClientGone, Instant::now());
+    }
+    record(door, request, outcome, at, len);
+    ended
+}
+
+/// Answers a call that ended without a reply, as its outcome's row says.
+async fn answer(
+    client: &mut Client,
+    door: &Door,
+    request: &Request,
+    failed: Failed,
+) -> Result<(), Closed> {
+    let service = &request.target.cluster.name;
+    log(service, &request.head, &request.frame, &failed);
+    let silent = request.target.policy.on_deadline == OnDeadline::Silence;
+    let bytes = reply_to(
+        &request.head,
+        &request.frame,
+        service,
+        &failed,
+        silent,
+        client.is_closing(),
+    );
+    let wrote = match &bytes {
+        Some(bytes) => client.write(bytes).await.map(|_| ()),
+        None => Ok(()),
+    };
+    record(
+        door,
+        request,
+        failed.outcome,
+        failed.at,
+        bytes.map_or(0, |bytes| bytes.len()),
+    );
+    match failed.outcome.row().told {
+        Told::Nothing => Err(Closed::Client),
+        Told::Close => Err(Closed::BadFrame),
+        _ if failed.closes => Err(Closed::TooLarge),
+        _ => wrote,
+    }
+}
+
+/// The answer's bytes, in the caller's own framing; `None` where nothing is to be said.
+pub(super) fn reply_to(
+    head: &Head,
+    call: &[u8],
+    service: &str,
+    failed: &Failed,
+    silent: bool,
+    closing: bool,
+) -> Option<Bytes> {
+    let type_id = match failed.outcome.row().told {
+        Told::Exception | Told::Reply => INTERNAL,
+        Told::Unknown => UNKNOWN_SERVICE,
+        Told::Deadline if !silent => INTERNAL,
+        Told::Deadline | Told::Close | Told::Nothing => return None,
+    };
+    if !head.expects_reply() {
+        return None;
+    }
+    let text = failed.explain(service, &head.method(call));
+    Some(frame::exception(
+        head,
+        call,
+        type_id,
+        &text,
+        closing || failed.closes,
+    ))
+}
+
+/// One line for a call that failed and was not its caller's doing.
+pub(super) fn log(service: &str, head: &Head, call: &[u8], failed: &Failed) {
+    if failed.outcome.row().told != Told::Nothing {
+        tracing::debug!(
+            service,
+            outcome = failed.outcome.label(),
+            "{}",
+            failed.explain(service, &head.method(call))
+        );
+    }
+}
+
+/// Answers a call that has no service to go to.
+async fn refuse(
+    client: &mut Client,
+    door: &Door,
+    head: &Head,
+    frame: &Bytes,
+    failed: Failed,
+) -> Result<(), Closed> {
+    record_unrouted(door, failed.outcome);
+    let named = head.to_service(frame).unwrap_or("").to_owned();
+    log(&named, head, frame, &failed);
+    if let Some(bytes) = reply_to(head, frame, &named, &failed, false, client.is_closing()) {
+        client.write(&bytes).await?;
+    }
+    if failed.closes {
+        Err(Closed::TooLarge)
+    } else {
+        Ok(())
+    }
+}
+
+/// There is no frame: the connection ends, with an answer where one is possible.
+pub(super) async fn refuse_frame(client: &mut Client, door: &Door, none: NoFrame) -> Closed {
+    let (head, bytes, failed, closed) = match none {
+        NoFrame::Closed(closed) => {
+            if closed == Closed::FrameTimeout
+                || (closed == Closed::Client && !client.bytes().is_empty())
+            {
+                record_unrouted(
+                    door,
+                    if closed == Closed::Client {
+                        Outcome::ClientGone
+                    } else {
+                        Outcome::BadFrame
+                    },
+                );
+            }
+            return closed;
+        }
+        NoFrame::Bad(bad, head, bytes, _) => match *bad {
+            BadFrame::TooLarge { .. } => {
+                let limit = Limit::Count("max_frame", door.limits.max_frame);
+                let failed = Failed::new(Outcome::FrameTooLarge, Instant::now())
+                    .limit(limit, std::time::Duration::ZERO)
+                    .because(bad.to_string());
+                (head, bytes, failed, Closed::TooLarge)
+            }
+            bad => {
+                tracing::warn!(listener = %door.name, "a bad frame, its connection is closed: {bad}");
+                record_unrouted(door, Outcome::BadFrame);
+                return Closed::BadFrame;
+            }
+        },
+        NoFrame::NoRoom(head, bytes, _) => {
+            let limit = Limit::Count("max_buffered", crate::buffer::limit());
+            let failed = Failed::new(Outcome::Overloaded, Instant::now())
+                .limit(limit, std::time::Duration::ZERO)
+                .because("no room to hold the call");
+            door.refused("buffered");
+            (head, bytes, failed, Closed::TooLarge)
+        }
+    };
+    match head {
+        Some(head) => {
+            // Written or not, the connection ends.
+            let _ = refuse(client, door, &head, &bytes, failed.closing()).await;
+        }
+        None => record_unrouted(door, failed.outcome),
+    }
+    closed
+}

@@ -1,0 +1,344 @@
+//! The rare part of balancing: waiting for a place, for the registry, for a connect; and the rescue of a service whose
+//! every endpoint is down.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::{attach, pooled};
+use crate::call::{Call, Shared, Target, Tried, Try};
+use crate::cluster::{Cluster, Knowledge};
+use crate::endpoint::{Pick, Place};
+use crate::outcome::{Failed, Limit, Outcome, Phase, Reach};
+use crate::upstream::Conn;
+use crate::upstream::connect::connect;
+
+/// How long a call waits for the first read of its service.
+const FIRST_READ: Duration = Duration::from_secs(1);
+/// A far instant, for "no limit": a wait is always bounded by something.
+const LONG: Duration = Duration::from_secs(3_600);
+
+/// Finds an endpoint with a place for the call, and a connection to it.
+///
+/// # Errors
+///
+/// `overloaded`, `no_endpoints`, `unknown_service`, a `connect_…` outcome, or `deadline`.
+pub async fn find<C: Call>(mut call: C, place: Option<Place>) -> Result<Try<C>, Failed> {
+    let began = call.course().now;
+    let mut place = place;
+    let mut read = false;
+    loop {
+        let picked = match place.take() {
+            Some(place) => Pick::One(place),
+            None => pick(&call),
+        };
+        match picked {
+            Pick::One(place) => return at(call, place, began).await,
+            Pick::Full => place = Some(wait_for_place(&call).await?),
+            Pick::Nothing if !read => {
+                wait_for_registry(&call).await?;
+                read = true;
+            }
+            Pick::Nothing => match rescue(&call).await? {
+                Some((place, conn)) => return Ok(started(call, place, conn, began)),
+                None => call.course_mut().now = Instant::now(),
+            },
+        }
+    }
+}
+
+fn pick<C: Call>(call: &C) -> Pick {
+    let (target, course) = (call.shared().target(), call.course());
+    target
+        .cluster
+        .set()
+        .pick(&course.tried, target.service.max_endpoint_calls, course.now)
+}
+
+/// A connection for a call that has its place.
+async fn at<C: Call>(call: C, place: Place, began: Instant) -> Result<Try<C>, Failed> {
+    let (shared, course) = (call.shared(), call.course());
+    if !course.fresh && shared.expects_reply() {
+        if let Some(conn) = pooled(shared.target(), &place, course.now) {
+            return Ok(started(call, place, conn, began));
+        }
+    }
+    let began = Instant::now();
+    let (place, conn) = dial(&call, place).await?;
+    call.shared().status().add_upstream(began.elapsed());
+    Ok(started(call, place, conn, began))
+}
+
+/// The try begins now, not when the wait began.
+fn started<C: Call>(mut call: C, place: Place, conn: Conn, began: Instant) -> Try<C> {
+    call.course_mut().now = Instant::now().max(began);
+    attach(call, place, conn)
+}
+
+/// By when the call must be answered, as an instant that always exists.
+fn until<C: Call>(call: &C) -> Instant {
+    call.course().until.unwrap_or_else(|| Instant::now() + LONG)
+}
+
+/// The call's time ran out in this phase.
+fn too_late<C: Call>(call: &C, phase: Phase, what: &str) -> Failed {
+    let now = Instant::now();
+    let shared = call.shared();
+    let limit = match shared.stated() {
+        Some(stated) => Limit::Time("the caller's deadline", stated),
+        None => Limit::Time(
+            "deadline",
+            shared.target().policy.deadline.unwrap_or_default(),
+        ),
+    };
+    let spent = now.saturating_duration_since(shared.arrived());
+    Failed::new(Outcome::Deadline, now)
+        .during(phase, Reach::Unwritten)
+        .limit(limit, spent)
+        .because(what)
+}
+
+/// Waits in the service's queue until an endpoint has a free place.
+async fn wait_for_place<C: Call>(call: &C) -> Result<Place, Failed> {
+    let target = call.shared().target();
+    let (waiters, limit) = (&target.cluster.waiters, target.service.max_waiting);
+    let _waiting = Waiting::enter(&target.cluster, limit, call)?;
+    loop {
+        let bell = waiters.bell.notified();
+        if let Pick::One(place) = pick(call) {
+            return Ok(place);
+        }
+        // The set may have emptied meanwhile: look again now and then.
+        let look = Instant::now() + Duration::from_millis(100);
+        if timeout_at(look.min(until(call)), bell).await.is_err() && Instant::now() >= until(call) {
+            return Err(too_late(
+                call,
+                Phase::Queue,
+                "every endpoint's places are taken",
+            ));
+        }
+    }
+}
+
+/// A place in the queue; left when dropped.
+struct Waiting<'a>(&'a Cluster);
+
+impl<'a> Waiting<'a> {
+    fn enter<C: Call>(cluster: &'a Cluster, limit: usize, call: &C) -> Result<Self, Failed> {
+        let waiting = Self(cluster);
+        if cluster.waiters.count.fetch_add(1, Relaxed) >= limit {
+            cluster.metrics.refused("waiting");
+            return Err(Failed::new(Outcome::Overloaded, call.course().now)
+                .limit(Limit::Count("max_waiting", limit), Duration::ZERO)
+                .because(format!("{limit} calls wait for a place already")));
+        }
+        Ok(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiters.count.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Before the first read of a service its calls wait for it, for at most a second.
+async fn wait_for_registry<C: Call>(call: &C) -> Result<(), Failed> {
+    let cluster = &call.shared().target().cluster;
+    let mut known = cluster.known();
+    if *known.borrow() != Knowledge::Unread {
+        return Ok(());
+    }
+    let until = until(call).min(call.shared().arrived() + FIRST_READ);
+    let read = timeout_at(until, known.wait_for(|known| *known != Knowledge::Unread)).await;
+    if read.is_ok() {
+        return Ok(());
+    }
+    Err(Failed::new(Outcome::NoEndpoints, Instant::now())
+        .limit(
+            Limit::Time("the first read of its registry", FIRST_READ),
+            call.shared().arrived().elapsed(),
+        )
+        .because("its registry could not be read yet"))
+}
+
+/// Every endpoint is down, or there is none. The endpoint nearest to its return is dialled by one call at a time; the
+/// others wait for that. `None`: look again, something came up.
+async fn rescue<C: Call>(call: &C) -> Result<Option<(Place, Conn)>, Failed> {
+    let target = call.shared().target();
+    let cluster = &target.cluster;
+    if cluster.set().all.is_empty() {
+        return Err(no_endpoints(cluster));
+    }
+    let Ok(turn) = cluster.rescue.try_lock() else {
+        let patience = Instant::now() + target.service.connect_timeout;
+        let turn = timeout_at(patience.min(until(call)), cluster.rescue.lock()).await;
+        drop(turn);
+        if cluster.set().available() > 0 {
+            return Ok(None);
+        }
+        if Instant::now() >= until(call) {
+            return Err(too_late(call, Phase::Connect, "every endpoint is down"));
+        }
+        return Err(all_down(cluster, cluster.last_failure(Instant::now())));
+    };
+    let Some(place) = nearest(cluster, &call.course().tried) else {
+        return Err(no_endpoints(cluster));
+    };
+    let began = Instant::now();
+    let dialled = timeout_at(until(call), start(target, place)).await;
+    drop(turn);
+    call.shared().status().add_upstream(began.elapsed());
+    match dialled {
+        Ok(Ok(Ok(found))) => Ok(Some(found)),
+        Ok(Ok(Err(failed))) => Err(all_down(cluster, failed)),
+        Ok(Err(_)) => Err(all_down(cluster, cluster.last_failure(Instant::now()))),
+        Err(_) => Err(too_late(call, Phase::Connect, "every endpoint is down")),
+    }
+}
+
+/// A place at the down endpoint whose next background connect is due first, one not tried before others.
+fn nearest(cluster: &Cluster, tried: &Tried) -> Option<Place> {
+    let set = cluster.set();
+    let order =
+        |e: &Arc<crate::endpoint::Endpoint>| (tried.contains(e.id), e.health.next_connect());
+    set.all
+        .iter()
+        .map(|m| &m.endpoint)
+        .min_by_key(|e| order(e))?
+        .place(0)
+}
+
+fn no_endpoints(cluster: &Cluster) -> Failed {
+    let why = cluster
+        .why_none()
+        .unwrap_or_else(|| "nothing is registered".into());
+    let outcome = if cluster.is_unknown() {
+        Outcome::UnknownService
+    } else {
+        Outcome::NoEndpoints
+    };
+    Failed::new(outcome, Instant::now()).because(&*why)
+}
+
+/// The last connect's failure, told as the service's.
+fn all_down(cluster: &Cluster, failed: Failed) -> Failed {
+    let set = cluster.set();
+    let (all, down) = (set.all.len(), set.all.len() - set.available());
+    let detail = match (&failed.endpoint, &failed.detail) {
+        (Some(last), Some(said)) if !said.contains(" endpoints down, ") => {
+            format!("{down} of {all} endpoints down, last {}: {said}", last.name)
+        }
+        (_, said) => said.as_deref().unwrap_or("no endpoint is up").to_owned(),
+    };
+    failed.because(detail)
+}
+
+/// Dials the place's endpoint, and others when it fails or dawdles: the first to connect wins. Nothing is written yet.
+async fn dial<C: Call>(call: &C, first: Place) -> Result<(Place, Conn), Failed> {
+    let target = call.shared().target();
+    let (policy, until) = (&target.service, until(call));
+    let mut tried = call.course().tried;
+    let mut dials = FuturesUnordered::new();
+    let mut hosts = 0;
+    let mut next = Some(first);
+    let mut last = None;
+    let mut stagger = Instant::now();
+    loop {
+        if let Some(place) = next.take() {
+            hosts += 1;
+            tried.push(place.endpoint().id);
+            dials.push(start(target, place));
+            stagger = Instant::now() + policy.connect_stagger;
+        }
+        let more = hosts < policy.connect_attempts;
+        tokio::select! {
+            dialled = dials.next() => match dialled {
+                Some(Ok(Ok(found))) => return Ok(found),
+                Some(Ok(Err(failed))) => last = Some(failed),
+                Some(Err(_)) => {}
+                None => return Err(all_down(&target.cluster, last.unwrap_or_else(|| target.cluster.last_failure(Instant::now())))),
+            },
+            () = sleep_until(stagger), if more => stagger = Instant::now() + LONG,
+            () = sleep_until(until) => return Err(too_late(call, Phase::Connect, "still connecting")),
+        }
+        if more {
+            match other(target, &tried) {
+                Some((place, Some(conn))) => return Ok((place, conn)),
+                Some((place, None)) => next = Some(place),
+                None => {}
+            }
+        }
+    }
+}
+
+/// Another endpoint than those dialled already, with a pooled connection if it has one.
+fn other(target: &Target, tried: &Tried) -> Option<(Place, Option<Conn>)> {
+    let now = Instant::now();
+    match target
+        .cluster
+        .set()
+        .pick(tried, target.service.max_endpoint_calls, now)
+    {
+        Pick::One(place) if !tried.contains(place.endpoint().id) => {
+            let conn = pooled(target, &place, now);
+            Some((place, conn))
+        }
+        _ => None,
+    }
+}
+
+/// What a dial comes to.
+type Dialled = Result<(Place, Conn), Failed>;
+
+/// Dials in a task of its own, so that it runs to its end whatever becomes of the call: into the pool, or into `down`.
+fn start(target: &Target, place: Place) -> oneshot::Receiver<Dialled> {
+    let (tell, told) = oneshot::channel();
+    let target = target.clone();
+    tokio::spawn(async move {
+        let dialled = run(&target, place).await;
+        if let Err(Ok((place, conn))) = tell.send(dialled) {
+            place
+                .endpoint()
+                .pool
+                .put(conn, Instant::now(), target.service.max_idle);
+        }
+    });
+    told
+}
+
+async fn run(target: &Target, place: Place) -> Dialled {
+    let (cluster, endpoint) = (&target.cluster, place.endpoint().clone());
+    let began = Instant::now();
+    let result = connect(endpoint.addr, target.service.connect_timeout).await;
+    cluster
+        .metrics
+        .connect(result.as_ref().map_or_else(|e| e.label(), |_| "ok"));
+    match result {
+        Ok(conn) => {
+            cluster.metrics.connect_duration.record(began.elapsed());
+            cluster.connected(&endpoint);
+            Ok((place, conn))
+        }
+        Err(error) => {
+            // What is this host's own doing is charged to nobody.
+            if error.outcome != Outcome::Overloaded {
+                endpoint
+                    .metrics
+                    .tried(error.outcome as usize, error.outcome.label());
+                cluster.connect_failed(&endpoint, &error);
+            }
+            let failed = Failed::new(error.outcome, Instant::now())
+                .during(Phase::Connect, Reach::Unwritten)
+                .to(endpoint.id, &endpoint.name)
+                .because(error.detail);
+            cluster.remember(&failed);
+            Err(failed)
+        }
+    }
+}

@@ -1,0 +1,531 @@
+//! The leaf: one try on its connection, call out, reply in.
+//!
+//! Whatever ends the try early drops this future. Then [`Wire`]'s drop decides what becomes of the connection: closed,
+//! or kept as an orphan that waits for the late reply, since no Thrift server can be told to stop.
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+use tokio::time::Instant;
+use tokio_util::io::poll_read_buf;
+use tower::service_fn;
+
+use crate::buffer::{Buf, Held};
+use crate::call::{CallService, Course, Fate, Shared, Try};
+use crate::endpoint::Place;
+use crate::frame::{self, Decoder, Digits, Head, Limits, Progress, Side, Verdict};
+use crate::outcome::{End, Failed, Outcome, Phase, Reach};
+use crate::rpc::{Reply, Request, RpcCall};
+use crate::upstream::{Conn, Delivery};
+
+mod body;
+
+use body::Body;
+
+/// A read deadline starts anew whenever so many bytes have moved.
+const MARK: usize = 64 * 1024;
+/// How long an orphan waits where no read deadline holds.
+const ORPHAN: Duration = Duration::from_secs(3);
+/// What Kitex writes on a call that was sent before (`retry.TransitKey`, as a persistent key).
+const RETRIED: (&str, &str) = ("RPC_PERSIST_RetryReq", "1");
+
+/// The service at the bottom of the stack.
+pub fn exchange() -> impl CallService<Try<RpcCall>> {
+    service_fn(run)
+}
+
+async fn run(tried: Try<RpcCall>) -> Result<Reply, Failed> {
+    let mut wire = Wire::new(tried);
+    wire.send().await?;
+    if wire.request.expects_reply() {
+        wire.receive().await
+    } else {
+        wire.part().await
+    }
+}
+
+/// A call at its connection.
+struct Wire {
+    conn: Option<Conn>,
+    place: Option<Place>,
+    request: Arc<Request>,
+    course: Course,
+    decoder: Decoder,
+    /// Bytes that the connection had carried before this call.
+    before: u64,
+    written: bool,
+}
+
+impl Wire {
+    fn new(tried: Try<RpcCall>) -> Self {
+        let limits = Limits {
+            max_frame: tried.call.request.limits.1,
+            ..Limits::default()
+        };
+        Self {
+            before: tried.conn.sent,
+            conn: Some(tried.conn),
+            place: Some(tried.place),
+            course: tried.call.course,
+            request: tried.call.request,
+            decoder: Decoder::new(limits, Side::Replies),
+            written: false,
+        }
+    }
+
+    /// Sends the call: the caller's own bytes, but for the time that is left and the mark of a call sent again.
+    async fn send(&mut self) -> Result<(), Failed> {
+        let (mut head, mut bytes) = (self.request.head, self.request.frame.clone());
+        if self.course.resent && head.tt.is_some() && self.request.upload.is_none() {
+            (head, bytes) = marked(head, bytes);
+        }
+        match patch(&head, &self.course) {
+            None => self.write(&mut [IoSlice::new(&bytes)]).await?,
+            Some((at, digits)) => {
+                let (front, back) = bytes.split_at(at);
+                let back = &back[digits.len()..];
+                self.write(&mut [
+                    IoSlice::new(front),
+                    IoSlice::new(&digits),
+                    IoSlice::new(back),
+                ])
+                .await?;
+            }
+        }
+        if self.request.upload.is_some() {
+            self.pass_on_upload().await?;
+        }
+        self.written = true;
+        Ok(())
+    }
+
+    async fn write(&mut self, mut parts: &mut [IoSlice<'_>]) -> Result<(), Failed> {
+        let mut marked = 0;
+        let mut waited = false;
+        while !parts.is_empty() {
+            let conn = self
+                .conn
+                .as_mut()
+                .expect("a connection is here until the try ends");
+            let wrote = poll_fn(|cx| {
+                let stream = Pin::new(&mut conn.stream);
+                let poll = match &*parts {
+                    [one] => stream.poll_write(cx, one),
+                    many => stream.poll_write_vectored(cx, many),
+                };
+                waited |= poll.is_pending();
+                poll
+            })
+            .await;
+            match wrote {
+                Ok(0) => return Err(self.lost(&io::ErrorKind::WriteZero.into())),
+                Ok(n) => {
+                    conn.sent += n as u64;
+                    marked += n;
+                    self.request.status.reached(Reach::Written);
+                    IoSlice::advance_slices(&mut parts, n);
+                }
+                Err(error) => return Err(self.lost(&error)),
+            }
+            if marked >= MARK || (waited && parts.is_empty()) {
+                marked = 0;
+                self.moved();
+            }
+        }
+        Ok(())
+    }
+
+    /// The rest of a frame over `hold`, from the caller as it comes.
+    async fn pass_on_upload(&mut self) -> Result<(), Failed> {
+        let request = self.request.clone();
+        let Some(upload) = &request.upload else {
+            return Ok(());
+        };
+        upload.take();
+        loop {
+            let chunk = poll_fn(|cx| {
+                let poll = upload.poll_chunk(cx);
+                if poll.is_pending() {
+                    // The caller's time, not the endpoint's: it is the caller's `frame_timeout` that runs.
+                    request
+                        .status
+                        .progress(Duration::from_secs(u64::from(u32::MAX)));
+                }
+                poll
+            })
+            .await;
+            self.moved();
+            match chunk {
+                None => return Ok(()),
+                Some(Ok(bytes)) => self.write(&mut [IoSlice::new(&bytes)]).await?,
+                Some(Err(outcome)) => {
+                    self.conn = None;
+                    return Err(Failed::new(outcome, Instant::now())
+                        .during(Phase::Write, Reach::Written)
+                        .closing());
+                }
+            }
+        }
+    }
+
+    /// Bytes moved: the read deadline starts anew.
+    fn moved(&self) {
+        self.request.status.progress(self.request.arrived.elapsed());
+    }
+
+    /// A oneway call is written: nothing comes back, and the connection is closed behind it, gracefully.
+    async fn part(&mut self) -> Result<Reply, Failed> {
+        if let Some(mut conn) = self.conn.take() {
+            // Whether the peer still takes a FIN changes nothing: the call is on its way.
+            let _ = poll_fn(|cx| Pin::new(&mut conn.stream).poll_shutdown(cx)).await;
+        }
+        let end = End {
+            outcome: Outcome::Ok,
+            at: Instant::now(),
+        };
+        Ok(Reply {
+            head: None,
+            frame: Bytes::new(),
+            body: None,
+            end,
+            held: Held::default(),
+        })
+    }
+
+    async fn receive(&mut self) -> Result<Reply, Failed> {
+        let mut marked = 0;
+        loop {
+            match self.read().await {
+                Ok(0) => return Err(self.lost(&io::ErrorKind::UnexpectedEof.into())),
+                Ok(n) => marked += n,
+                Err(error) => return Err(self.lost(&error)),
+            }
+            self.request.status.reached(Reach::Replied);
+            if let Some(reply) = self.decoded()? {
+                return Ok(reply);
+            }
+            if marked >= MARK {
+                marked = 0;
+                self.moved();
+            }
+        }
+    }
+
+    /// Reads once. Nothing is held while there is nothing.
+    async fn read(&mut self) -> io::Result<usize> {
+        let conn = self
+            .conn
+            .as_mut()
+            .expect("a connection is here until the try ends");
+        let Conn {
+            stream, buf: slot, ..
+        } = conn;
+        poll_fn(|cx| {
+            let mut buf = slot.take().unwrap_or_else(Buf::take);
+            let poll = poll_read_buf(Pin::new(&mut *stream), cx, &mut *buf);
+            if poll.is_ready() || !buf.is_empty() {
+                *slot = Some(buf);
+            }
+            poll
+        })
+        .await
+    }
+
+    /// The reply, if it is there: whole, or the first part of a large one.
+    fn decoded(&mut self) -> Result<Option<Reply>, Failed> {
+        loop {
+            let conn = self
+                .conn
+                .as_mut()
+                .expect("a connection is here until the try ends");
+            let Some(buf) = &mut conn.buf else {
+                return Ok(None);
+            };
+            if buf.is_empty() {
+                return Ok(None);
+            }
+            match self.decoder.decode(buf) {
+                Err(bad) => return Err(self.bad(bad.to_string())),
+                Ok(Progress::Whole { head, len }) => {
+                    let frame = buf.split_to(len).freeze();
+                    if frame::is_control(&head, &frame) && self.request.head.seqid != 0 {
+                        // A mux server says it is going: this connection carries no further call.
+                        conn.retire();
+                        continue;
+                    }
+                    return self.whole(head, frame).map(Some);
+                }
+                Ok(Progress::More { need, head, total }) => {
+                    let (hold, len) = (self.request.limits.0, buf.len());
+                    let large = total.unwrap_or(len + need) > hold && len >= MARK.min(hold);
+                    if let (Some(head), true, false) = (head, large, self.request.whole_reply) {
+                        return self.stream(head).map(Some);
+                    }
+                    buf.reserve_frame(total.unwrap_or(len + need).min(hold.max(len + need)));
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    fn whole(&mut self, head: Head, frame: Bytes) -> Result<Reply, Failed> {
+        self.check(&head)?;
+        let mut held = Held::default();
+        if !held.set(frame.len()) {
+            self.conn = None;
+            return Err(overloaded());
+        }
+        let end = End {
+            outcome: outcome(&head, &frame),
+            at: Instant::now(),
+        };
+        self.finish(&head, end.at);
+        Ok(Reply {
+            head: Some(head),
+            frame,
+            body: None,
+            end,
+            held,
+        })
+    }
+
+    /// The first part of a large reply; the rest follows as its body.
+    fn stream(&mut self, head: Head) -> Result<Reply, Failed> {
+        self.check(&head)?;
+        let (Some(mut conn), Some(place)) = (self.conn.take(), self.place.take()) else {
+            return Err(self.bad("its connection is gone".to_owned()));
+        };
+        let frame = conn
+            .buf
+            .take()
+            .map(|mut buf| buf.split().freeze())
+            .unwrap_or_default();
+        let Some(rest) = self.decoder.into_rest(frame.len()) else {
+            return Err(self.bad("its head is not complete".to_owned()));
+        };
+        let end = End {
+            outcome: outcome(&head, &frame),
+            at: Instant::now(),
+        };
+        let body = Body::new(
+            conn,
+            place,
+            self.request.clone(),
+            self.course.until,
+            rest,
+            end.outcome,
+            head,
+        );
+        Ok(Reply {
+            head: Some(head),
+            frame,
+            body: Some(Box::new(body)),
+            end,
+            held: Held::default(),
+        })
+    }
+
+    /// A reply answers its call by the message's seqid; on a connection with several calls by TTHeader's, too.
+    fn check(&mut self, head: &Head) -> Result<(), Failed> {
+        let call = &self.request.head;
+        let tt = |h: &Head| h.tt.map(|tt| tt.seqid);
+        if head.seqid != call.seqid || (self.request.whole_reply && tt(head) != tt(call)) {
+            let (got, want) = (head.seqid, call.seqid);
+            return Err(self.bad(format!("a reply with seqid {got} to the call {want}")));
+        }
+        Ok(())
+    }
+
+    /// The connection goes back to the pool, or is closed where it was asked to be.
+    fn finish(&mut self, head: &Head, now: Instant) {
+        if let (Some(conn), Some(place)) = (self.conn.take(), &self.place) {
+            give_back(conn, place, head, now, self.request.target.service.max_idle);
+        }
+    }
+
+    /// The reply is no reply.
+    #[cold]
+    fn bad(&mut self, why: String) -> Failed {
+        self.conn = None;
+        Failed::new(Outcome::BadReply, Instant::now())
+            .during(Phase::Read, Reach::Replied)
+            .because(why)
+    }
+
+    /// The connection broke.
+    #[cold]
+    fn lost(&mut self, error: &io::Error) -> Failed {
+        let Some(conn) = self.conn.take() else {
+            return overloaded();
+        };
+        let status = &self.request.status;
+        let phase = match (self.written, status.reach()) {
+            (_, Reach::Replied) => Phase::Read,
+            (true, _) => Phase::FirstByte,
+            (false, _) => Phase::Write,
+        };
+        let reach = match status.reach() {
+            Reach::Replied => Reach::Replied,
+            _ if conn.sent == self.before => Reach::Unwritten,
+            _ => match conn.delivery(self.before) {
+                Delivery::Unsent => Reach::Unwritten,
+                Delivery::Unacknowledged => Reach::Unacknowledged,
+                Delivery::Arrived => Reach::Written,
+            },
+        };
+        let closed = error.kind() == io::ErrorKind::UnexpectedEof;
+        let outcome = match phase {
+            Phase::Read => Outcome::ReplyCut,
+            _ if conn.served > 0 => Outcome::StaleConnection,
+            _ if closed => Outcome::ClosedEarly,
+            _ => Outcome::Reset,
+        };
+        if outcome == Outcome::StaleConnection {
+            self.request.target.cluster.metrics.stale_in_use.inc();
+        }
+        let what = if closed {
+            "it closed the connection".to_owned()
+        } else {
+            error.to_string()
+        };
+        let spent = self.request.arrived.elapsed();
+        let mut failed = Failed::new(outcome, Instant::now())
+            .during(phase, reach)
+            .because(what);
+        failed.spent(spent);
+        failed
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        if self.conn.is_some() && self.written && self.request.status.fate() != Fate::Close {
+            self.leave_orphan();
+        }
+    }
+}
+
+impl Wire {
+    /// The rest of the call, with nobody to answer: it keeps its place until the late reply, or its read deadline.
+    #[cold]
+    fn leave_orphan(&mut self) {
+        let (Some(conn), Some(place)) = (self.conn.take(), self.place.take()) else {
+            return;
+        };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        let Some(place) = place.orphan() else { return };
+        let read = super::attempt::read_deadline(&self.request);
+        let wait = read.unwrap_or(ORPHAN).saturating_sub(
+            self.request
+                .arrived
+                .elapsed()
+                .saturating_sub(self.request.status.progressed()),
+        );
+        let limits = Limits {
+            max_frame: self.request.limits.1,
+            ..Limits::default()
+        };
+        let orphan = Wire {
+            conn: Some(conn),
+            place: Some(place),
+            request: self.request.clone(),
+            course: self.course,
+            decoder: std::mem::replace(&mut self.decoder, Decoder::new(limits, Side::Replies)),
+            before: self.before,
+            written: true,
+        };
+        let charged = self.request.status.fate() == Fate::ChargedOrphan;
+        runtime.spawn(async move {
+            // Marked as one that closes from now on: an orphan leaves no orphan.
+            orphan.request.status.doom(Fate::Close);
+            let began = orphan.course.now;
+            let endpoint = orphan.place.as_ref().map(|place| place.endpoint().clone());
+            let late = tokio::time::timeout(wait, orphan.wait()).await;
+            if let (Some(endpoint), true, false) = (endpoint, matches!(late, Ok(true)), charged) {
+                endpoint.load.observe(began.elapsed(), Instant::now());
+            }
+        });
+    }
+
+    /// Waits for the late reply. True if it came.
+    async fn wait(mut self) -> bool {
+        match self.receive().await {
+            Ok(mut reply) => {
+                // A large one is read to its end, so that its connection can be used again.
+                while let Some(body) = reply.body.as_deref_mut() {
+                    match poll_fn(|cx| body.poll_chunk(cx)).await {
+                        Some(Ok(_)) => {}
+                        Some(Err(_)) => return false,
+                        None => break,
+                    }
+                }
+                true
+            }
+            Err(_) => false,
+        }
+    }
+}
+
+/// Back to the pool; closed if the peer asked for it, if the endpoint is gone, or if bytes were left over.
+fn give_back(mut conn: Conn, place: &Place, head: &Head, now: Instant, max_idle: usize) {
+    let closing = head.tt.is_some_and(|tt| tt.closing);
+    if closing || conn.is_retired() || place.endpoint().is_removed() {
+        return;
+    }
+    conn.served += 1;
+    place.endpoint().pool.put(conn, now, max_idle);
+}
+
+fn outcome(head: &Head, frame: &[u8]) -> Outcome {
+    match frame::verdict(head, frame) {
+        Verdict::Ok => Outcome::Ok,
+        Verdict::Declared | Verdict::BizStatus => Outcome::BusinessError,
+        Verdict::Exception { .. } => Outcome::Exception,
+    }
+}
+
+fn overloaded() -> Failed {
+    let limit = crate::outcome::Limit::Count("max_buffered", crate::buffer::limit());
+    Failed::new(Outcome::Overloaded, Instant::now())
+        .during(Phase::Read, Reach::Replied)
+        .limit(limit, Duration::ZERO)
+        .because("no room to hold the reply")
+}
+
+/// The frame with Kitex's mark of a retry, and its head.
+#[cold]
+fn marked(head: Head, frame: Bytes) -> (Head, Bytes) {
+    let marked = frame::with_string(&head, &frame, RETRIED.0, RETRIED.1);
+    match Decoder::new(Limits::default(), Side::Calls).decode(&marked) {
+        Ok(Progress::Whole { head, .. }) => (head, marked),
+        _ => (head, frame),
+    }
+}
+
+/// Where the caller's deadline stands in its frame, and what is left of it.
+#[inline]
+fn patch(head: &Head, course: &Course) -> Option<(usize, Digits)> {
+    let timeout = head.tt.as_ref()?.timeout.as_ref()?;
+    let left = course.until?.saturating_duration_since(course.now);
+    let digits = frame::with_timeout(timeout, left)?;
+    Some((timeout.span.at(), digits))
+}
+
+/// Reads what there is of a large reply, in pieces of this size at most.
+fn poll_piece(conn: &mut Conn, cx: &mut std::task::Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+    let Conn {
+        stream, buf: slot, ..
+    } = conn;
+    let mut buf = slot.take().unwrap_or_else(Buf::take);
+    buf.reserve_frame(MARK);
+    let n = ready!(poll_read_buf(Pin::new(stream), cx, &mut *buf))?;
+    Poll::Ready(Ok((n > 0).then(|| buf.split().freeze())))
+}

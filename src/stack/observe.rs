@@ -1,0 +1,59 @@
+//! The endpoint learns how each try went: its load, its series.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::gate::{Gate, Settle};
+use crate::call::{Call, Shared, Try};
+use crate::endpoint::Endpoint;
+use crate::outcome::{Charge, End, Failed};
+
+/// See the module.
+#[derive(Clone, Copy)]
+pub struct Observe;
+
+/// A try that runs.
+pub struct Observing<S: Shared> {
+    endpoint: Arc<Endpoint>,
+    shared: S,
+    began: Instant,
+}
+
+impl<C: Call> Gate<Try<C>> for Observe {
+    type Guard = Observing<C::Shared>;
+
+    #[inline]
+    fn enter(&self, call: &Try<C>) -> Result<Self::Guard, Failed> {
+        Ok(Observing {
+            endpoint: call.endpoint.clone(),
+            shared: call.shared().clone(),
+            began: call.course().now,
+        })
+    }
+}
+
+impl<S: Shared> Settle for Observing<S> {
+    #[inline]
+    fn settle(self, end: End) {
+        let took = end.at.saturating_duration_since(self.began);
+        let method = &self.shared.target().method;
+        match end.outcome.row().endpoint {
+            Charge::Success | Charge::Exception => {
+                self.endpoint.load.observe(took, end.at);
+                method.replied(took);
+            }
+            // An overdue try charges the time that it took; a quick failure must not look like a quick reply.
+            Charge::Timeout => self.endpoint.load.observe(took, end.at),
+            Charge::Failure | Charge::Down | Charge::Nothing => {}
+        }
+        self.endpoint
+            .metrics
+            .tried(end.outcome as usize, end.outcome.label());
+        self.shared.status().add_upstream(took);
+    }
+
+    fn sign(&self, failed: Failed) -> Failed {
+        failed.to(self.endpoint.id, &self.endpoint.name)
+    }
+}

@@ -1,0 +1,182 @@
+//! Connections to instances: dialled by [`connect`], kept by a [`Pool`] per endpoint, used by one call at a time.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use crate::buffer::Buf;
+use crate::platform::{self, Idle, TcpStats};
+
+pub mod connect;
+#[cfg(test)]
+mod tests;
+
+/// A connection that was idle for less than this is not looked at again before its reuse.
+const FRESH: Duration = Duration::from_millis(10);
+
+/// A connection to an instance.
+pub struct Conn {
+    /// The socket.
+    pub stream: TcpStream,
+    /// What was read and not used yet; `None` while there is nothing.
+    pub buf: Option<Buf>,
+    /// Calls it has carried; 0 on a fresh connection.
+    pub served: u64,
+    /// Bytes written to it in all.
+    pub sent: u64,
+    /// What the system had counted when it was new.
+    base: Option<TcpStats>,
+    idle_since: Instant,
+    retired: bool,
+}
+
+/// What the system knows of the bytes of the last call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Delivery {
+    /// Nothing of it left this host.
+    Unsent,
+    /// It left, and the peer's host acknowledged none of it.
+    Unacknowledged,
+    /// The peer's host has some of it, or nobody can tell.
+    Arrived,
+}
+
+impl Conn {
+    /// A connection just made.
+    pub fn new(stream: TcpStream, now: Instant) -> Self {
+        let base = platform::tcp_stats(&stream);
+        Self {
+            stream,
+            buf: None,
+            served: 0,
+            sent: 0,
+            base,
+            idle_since: now,
+            retired: false,
+        }
+    }
+
+    /// What became of the bytes written after the first `before` bytes of this connection (Linux: `TCP_INFO`).
+    pub fn delivery(&self, before: u64) -> Delivery {
+        let (Some(base), Some(now)) = (&self.base, platform::tcp_stats(&self.stream)) else {
+            return Delivery::Arrived;
+        };
+        if now.bytes_acked.saturating_sub(base.bytes_acked) > before {
+            Delivery::Arrived
+        } else if now.bytes_sent.saturating_sub(base.bytes_sent) <= before {
+            Delivery::Unsent
+        } else {
+            Delivery::Unacknowledged
+        }
+    }
+
+    /// It carries no further call after this one.
+    pub fn retire(&mut self) {
+        self.retired = true;
+    }
+
+    /// Whether it carries no further call.
+    pub fn is_retired(&self) -> bool {
+        self.retired
+    }
+
+    /// Whether it may carry another call: quiet, and not idle for longer than `idle_timeout`.
+    fn usable(&self, now: Instant, idle_timeout: Duration) -> bool {
+        let idle = now.saturating_duration_since(self.idle_since);
+        idle < idle_timeout && (idle < FRESH || platform::peek_idle(&self.stream) == Idle::Quiet)
+    }
+}
+
+/// The idle connections to one endpoint, newest last.
+pub struct Pool {
+    idle: Mutex<Vec<Conn>>,
+    /// How many there are, for the metrics.
+    count: AtomicUsize,
+}
+
+/// What was found when a connection was asked for.
+pub struct Taken {
+    /// A connection that may be used.
+    pub conn: Option<Conn>,
+    /// How many were found dead on the way to it.
+    pub dead: usize,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self {
+            idle: Mutex::new(Vec::new()),
+            count: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl Pool {
+    /// The newest usable connection; dead and stale ones in front of it are closed.
+    pub fn take(&self, now: Instant, idle_timeout: Duration) -> Taken {
+        let mut dead = 0;
+        loop {
+            let Some(conn) = self.idle.lock().pop() else {
+                return Taken { conn: None, dead };
+            };
+            self.count.fetch_sub(1, Relaxed);
+            if conn.usable(now, idle_timeout) {
+                return Taken {
+                    conn: Some(conn),
+                    dead,
+                };
+            }
+            dead += 1;
+        }
+    }
+
+    /// Keeps a connection for later, if fewer than `max_idle` are kept and nothing was left unread on it.
+    pub fn put(&self, mut conn: Conn, now: Instant, max_idle: usize) {
+        if conn.buf.as_ref().is_some_and(|buf| !buf.is_empty()) {
+            return;
+        }
+        conn.buf = None;
+        conn.idle_since = now;
+        let mut idle = self.idle.lock();
+        if idle.len() < max_idle {
+            idle.push(conn);
+            self.count.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Closes what has been idle for too long, or was closed by the peer. Returns how many were dead.
+    pub fn sweep(&self, now: Instant, idle_timeout: Duration) -> usize {
+        let mut gone = Vec::new();
+        {
+            let mut idle = self.idle.lock();
+            // The oldest stand in front.
+            let old = idle
+                .iter()
+                .take_while(|c| now.saturating_duration_since(c.idle_since) >= idle_timeout)
+                .count();
+            gone.extend(idle.drain(..old));
+            self.count.store(idle.len(), Relaxed);
+        }
+        gone.len()
+    }
+
+    /// Closes all.
+    pub fn clear(&self) {
+        let gone = std::mem::take(&mut *self.idle.lock());
+        self.count.store(0, Relaxed);
+        drop(gone);
+    }
+
+    /// How many connections are kept.
+    pub fn len(&self) -> usize {
+        self.count.load(Relaxed)
+    }
+
+    /// Whether none is kept.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

@@ -1,0 +1,84 @@
+//! One connect, with its timeout and its outcome.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{Instant, timeout};
+
+use super::Conn;
+use crate::outcome::Outcome;
+use crate::platform::{self, Side};
+
+/// Why there is no connection.
+#[derive(Debug, Clone)]
+pub struct ConnectError {
+    /// What it is called.
+    pub outcome: Outcome,
+    /// What the system said.
+    pub detail: Box<str>,
+}
+
+/// Connects, within `limit`.
+///
+/// # Errors
+///
+/// What is this host's own doing (no descriptor, no local port) is `overloaded` and nobody's fault; the rest is the
+/// endpoint's.
+pub async fn connect(addr: SocketAddr, limit: Duration) -> Result<Conn, ConnectError> {
+    match timeout(limit, dial(addr)).await {
+        Ok(Ok(stream)) => Ok(Conn::new(stream, Instant::now())),
+        Ok(Err(error)) => Err(ConnectError {
+            outcome: outcome(&error),
+            detail: error.to_string().into(),
+        }),
+        Err(_) => Err(ConnectError {
+            outcome: Outcome::ConnectTimeout,
+            detail: format!(
+                "no answer to the connect within {}",
+                crate::outcome::human(limit)
+            )
+            .into(),
+        }),
+    }
+}
+
+async fn dial(addr: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if addr.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    let stream = socket.connect(addr).await?;
+    // A simultaneous open on one's own port: the kernel found the port free and connected it to itself.
+    if stream.local_addr()? == stream.peer_addr()? {
+        return Err(io::Error::new(
+            io::ErrorKind::ConnectionRefused,
+            "connected to itself: nobody listens",
+        ));
+    }
+    platform::tune_stream(&stream, Side::Upstream)?;
+    Ok(stream)
+}
+
+fn outcome(error: &io::Error) -> Outcome {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Outcome::ConnectRefused,
+        io::ErrorKind::TimedOut => Outcome::ConnectTimeout,
+        _ if platform::is_emfile(error) || platform::no_local_port(error) => Outcome::Overloaded,
+        _ => Outcome::Unreachable,
+    }
+}
+
+impl ConnectError {
+    /// The value of `result` in `tidegate_connects_total`.
+    pub fn label(&self) -> &'static str {
+        match self.outcome {
+            Outcome::ConnectRefused => "refused",
+            Outcome::ConnectTimeout => "timeout",
+            Outcome::LoopDetected => "forbidden",
+            _ => "unreachable",
+        }
+    }
+}

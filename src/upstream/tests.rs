@@ -1,0 +1,118 @@
+#![allow(clippy::unwrap_used)]
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+
+use super::*;
+
+async fn pair() -> (Conn, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let (ours, theirs) = tokio::join!(
+        connect::connect(addr, Duration::from_secs(5)),
+        listener.accept()
+    );
+    (ours.unwrap(), theirs.unwrap().0)
+}
+
+const IDLE: Duration = Duration::from_secs(4);
+
+#[tokio::test]
+async fn the_newest_connection_is_taken_first() {
+    let pool = Pool::default();
+    let (mut a, _keep_a) = pair().await;
+    let (mut b, _keep_b) = pair().await;
+    (a.served, b.served) = (1, 2);
+    let now = Instant::now();
+    pool.put(a, now, 64);
+    pool.put(b, now, 64);
+    assert_eq!(pool.len(), 2);
+    assert_eq!(pool.take(now, IDLE).conn.unwrap().served, 2);
+    assert_eq!(pool.take(now, IDLE).conn.unwrap().served, 1);
+    assert!(pool.take(now, IDLE).conn.is_none() && pool.is_empty());
+}
+
+#[tokio::test]
+async fn a_connection_that_the_peer_closed_or_spoke_on_is_found_dead_before_reuse() {
+    for speak in [false, true] {
+        let pool = Pool::default();
+        let (conn, mut peer) = pair().await;
+        let now = Instant::now();
+        pool.put(conn, now, 64);
+        if speak {
+            peer.write_all(b"x").await.unwrap();
+        } else {
+            drop(peer);
+        }
+        let later = now + FRESH;
+        for _ in 0..200 {
+            if platform::peek_idle(&pool.idle.lock()[0].stream) != Idle::Quiet {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let taken = pool.take(later, IDLE);
+        assert!(taken.conn.is_none());
+        assert_eq!(taken.dead, 1);
+    }
+}
+
+#[tokio::test]
+async fn no_more_than_max_idle_are_kept_and_none_with_bytes_left_over() {
+    let pool = Pool::default();
+    let now = Instant::now();
+    let (a, _keep_a) = pair().await;
+    let (b, _keep_b) = pair().await;
+    let (mut c, _keep_c) = pair().await;
+    pool.put(a, now, 1);
+    pool.put(b, now, 1);
+    assert_eq!(pool.len(), 1);
+    let mut buf = Buf::take();
+    buf.extend_from_slice(b"left over");
+    c.buf = Some(buf);
+    pool.put(c, now, 64);
+    assert_eq!(pool.len(), 1);
+}
+
+#[tokio::test]
+async fn a_connection_idle_for_longer_than_idle_timeout_is_swept_and_never_taken() {
+    let pool = Pool::default();
+    let now = Instant::now();
+    let (a, _keep_a) = pair().await;
+    let (b, _keep_b) = pair().await;
+    pool.put(a, now, 64);
+    pool.put(b, now + Duration::from_secs(3), 64);
+    assert_eq!(pool.sweep(now + IDLE, IDLE), 1);
+    assert_eq!(pool.len(), 1);
+    assert!(pool.take(now + Duration::from_secs(8), IDLE).conn.is_none());
+}
+
+#[tokio::test]
+async fn nobody_listening_is_refused() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    drop(listener);
+    let error = connect::connect(addr, Duration::from_secs(5))
+        .await
+        .err()
+        .unwrap();
+    assert_eq!(error.outcome, crate::outcome::Outcome::ConnectRefused);
+    assert_eq!(error.label(), "refused");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn bytes_that_the_peers_host_acknowledged_have_arrived() {
+    let (mut conn, _peer) = pair().await;
+    assert_eq!(conn.delivery(0), Delivery::Unsent);
+    conn.stream.write_all(b"hello").await.unwrap();
+    for _ in 0..200 {
+        if conn.delivery(0) == Delivery::Arrived {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!(
+        "a healthy loopback peer acknowledged nothing: {:?}",
+        conn.delivery(0)
+    );
+}
