@@ -23,7 +23,7 @@ pub struct Runtime {
     /// Up to this size a frame is held whole before it is passed on, in bytes; at most `max_frame`.
     #[serde(serialize_with = "units::size")]
     pub hold: usize,
-    /// All held bytes together; at least `max_frame`.
+    /// All held bytes together; `max_frame` to 1 TiB.
     #[serde(serialize_with = "units::size")]
     pub max_buffered: usize,
     /// Services that callers name and that are followed at once. 1 to 100,000.

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use serde::Serializer;
 
-/// Nanoseconds of each unit, the longer names first where one begins another.
+#[cfg(test)]
+mod tests;
+
+/// Nanoseconds of each unit.
 const DURATIONS: [(&str, u64); 7] = [
     ("ns", 1),
     ("us", 1_000),

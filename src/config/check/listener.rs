@@ -43,7 +43,7 @@ pub(super) fn listeners<'a>(
 fn listen(table: &mut Section<'_>, addresses: &mut Taken) -> Option<SocketAddr> {
     let text = table.text("listen", "an address such as \"127.0.0.1:18890\"");
     if let Some(text) = text {
-        addresses.take(table, "address", text);
+        addresses.take(table, "an address", text);
         return socket(table, text);
     }
     if table.place("listen").is_none() {

@@ -13,13 +13,13 @@ mod value;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use super::Config;
 use super::load::source::Place;
 use super::load::tree::Table;
 use super::policy::{DeadlineSource, Policy};
 use super::report::Report;
-use super::types::Admin;
 use registry::Registries;
 use section::{Section, Text, read_root};
 
@@ -30,9 +30,6 @@ pub(super) fn check(root: &Table, report: &Report<'_>) -> Config {
     read_root(report, root, |file| {
         let mut taken = Taken::default();
         let runtime = file.table("runtime", process::runtime).unwrap_or_default();
-        let admin = file
-            .table("admin", |table| process::admin(table, &mut taken))
-            .unwrap_or_else(|| Some(Admin::default()));
         let metrics = file
             .table("metrics", |table| process::metrics(table, &mut taken))
             .flatten();
@@ -47,6 +44,7 @@ pub(super) fn check(root: &Table, report: &Report<'_>) -> Config {
         let listeners = listener::listeners(file, &registries, &mut taken, |name, registry| {
             service::imply(&mut services, name, registry, &defaults);
         });
+        let admin = process::admin(file, &mut taken);
         Config {
             runtime,
             admin,
@@ -66,20 +64,26 @@ pub(super) fn check(root: &Table, report: &Report<'_>) -> Config {
 struct Taken(BTreeMap<String, Place>);
 
 impl Taken {
-    /// Takes `name`, or reports who has it.
+    /// Takes `name`, or reports who has it. `what` is said with its article.
     fn take(&mut self, section: &Section<'_>, what: &str, name: Text<'_>) {
-        match self.0.get(name.text) {
+        match self.0.get(&canonical(name.text)) {
             Some(first) => {
                 let first = section.report.sources().brief(*first);
                 let message = format!(
-                    "expected a {what} of its own, found \"{}\", which {first} has",
+                    "expected {what} of its own, found \"{}\", which {first} has",
                     name.text
                 );
                 section.report.error(name.at, message);
             }
             None => {
-                self.0.insert(name.text.to_owned(), name.at);
+                self.0.insert(canonical(name.text), name.at);
             }
         }
     }
+}
+
+/// One writing of an address that can be written in several ways.
+fn canonical(name: &str) -> String {
+    let address = name.parse::<SocketAddr>();
+    address.map_or_else(|_| name.to_owned(), |address| address.to_string())
 }

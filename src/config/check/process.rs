@@ -18,7 +18,7 @@ pub(super) fn runtime(table: &mut Section<'_>) -> Runtime {
         .size("max_frame", 1 << 10..=1 << 30)
         .unwrap_or(built_in.max_frame);
     let hold = table.size("hold", 1 << 10..=1 << 30);
-    let max_buffered = table.size("max_buffered", 1 << 10..=usize::MAX >> 1);
+    let max_buffered = table.size("max_buffered", 1 << 10..=1 << 40);
     let runtime = Runtime {
         workers: table.count("workers", 0..=1024).unwrap_or(built_in.workers),
         max_frame,
@@ -56,21 +56,47 @@ fn order(table: &Section<'_>, runtime: &Runtime) {
     }
 }
 
-/// `None` where it is off.
-pub(super) fn admin(table: &mut Section<'_>, taken: &mut Taken) -> Option<Admin> {
+/// `None` where it is off. Read after everything else that listens.
+pub(super) fn admin(file: &mut Section<'_>, taken: &mut Taken) -> Option<Admin> {
+    let written = file.table("admin", |table| admin_listen(table, taken));
+    match written.flatten() {
+        Some(Written::Off) => None,
+        Some(Written::At(listen)) => Some(Admin { listen }),
+        None => Some(built_in_admin(file, taken)),
+    }
+}
+
+enum Written {
+    Off,
+    At(ListenAddr),
+}
+
+fn admin_listen(table: &mut Section<'_>, taken: &mut Taken) -> Option<Written> {
     let expected = "an address such as \"127.0.0.1:9901\", \"unix:/path\" or \"off\"";
-    let Some(text) = table.text("listen", expected) else {
-        return Some(Admin::default());
-    };
+    let text = table.text("listen", expected)?;
     if text.text == "off" {
-        return None;
+        return Some(Written::Off);
     }
     let listen = match text.text.strip_prefix("unix:") {
         Some(path) => ListenAddr::Unix(unix_path(table, text, path)?),
         None => ListenAddr::Tcp(loopback(table, text)?),
     };
-    taken.take(table, "address", text);
-    Some(Admin { listen })
+    taken.take(table, "an address", text);
+    Some(Written::At(listen))
+}
+
+/// Refuses the built-in address to whatever else has it.
+fn built_in_admin(file: &Section<'_>, taken: &Taken) -> Admin {
+    let admin = Admin::default();
+    if let Some(at) = taken.0.get(&admin.listen.to_string()) {
+        let message = format!(
+            "expected an address of its own, found \"{}\", which is [admin]'s",
+            admin.listen
+        );
+        let help = "give [admin] another `listen`, or \"off\"";
+        file.report.error_with(*at, message, help);
+    }
+    admin
 }
 
 fn loopback(table: &Section<'_>, text: Text<'_>) -> Option<std::net::SocketAddr> {
@@ -96,7 +122,7 @@ pub(super) fn metrics(table: &mut Section<'_>, taken: &mut Taken) -> Option<Metr
         return None;
     };
     let listen = socket(table, text)?;
-    taken.take(table, "address", text);
+    taken.take(table, "an address", text);
     Some(MetricsListen { listen })
 }
 

@@ -137,7 +137,7 @@ pub(super) fn name(
 ) -> Option<Arc<str>> {
     let name = table.text("name", "a name");
     match name {
-        Some(name) => taken.take(table, &format!("{what} name"), name),
+        Some(name) => taken.take(table, &format!("a {what} name"), name),
         None if table.place("name").is_none() => table.missing("name", example),
         None => {}
     }

@@ -220,20 +220,17 @@ impl<'a> Section<'a> {
     }
 
     /// A number of bytes within a range.
-    pub(super) fn size(
-        &mut self,
-        key: &'static str,
-        range: RangeInclusive<usize>,
-    ) -> Option<usize> {
-        let show = |bytes: &usize| units::show_size(*bytes as u64);
-        let (from, to) = (show(range.start()), show(range.end()));
+    pub(super) fn size(&mut self, key: &'static str, range: RangeInclusive<u64>) -> Option<usize> {
+        let from = units::show_size(*range.start());
+        let to = units::show_size(*range.end());
         let expected = format!("a size from {from} to {to}, such as \"64KiB\" or \"16MiB\"");
         self.read(key, expected, |node| {
             let bytes = match &node.kind {
-                Kind::Text { text, .. } => usize::try_from(units::parse_size(text)?).ok(),
-                _ => whole(node),
+                Kind::Text { text, .. } => units::parse_size(text)?,
+                _ => whole(node)? as u64,
             };
-            bytes.filter(|it| range.contains(it))
+            let bytes = Some(bytes).filter(|it| range.contains(it))?;
+            usize::try_from(bytes).ok()
         })
     }
 

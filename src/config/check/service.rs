@@ -166,6 +166,6 @@ fn address(table: &Section<'_>, text: Text<'_>, taken: &mut Taken) {
             );
             table.report.error_with(text.at, message, help);
         }
-        None => taken.take(table, "address", text),
+        None => taken.take(table, "an address", text),
     }
 }

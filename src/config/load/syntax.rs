@@ -42,11 +42,13 @@ fn explain(
         start: span.start,
         end: span.end,
     };
-    let Some((key, value)) = bare_value(line) else {
+    let offset = |part: &str| part.as_ptr() as usize - source.text.as_ptr() as usize;
+    let in_value = |(_, value): &(&str, &str)| value.is_empty() || span.start >= offset(value);
+    let Some((key, value)) = bare_value(line).filter(in_value) else {
         report.error(whole, format!("expected TOML: {message}"));
         return;
     };
-    let start = value.as_ptr() as usize - source.text.as_ptr() as usize;
+    let start = offset(value);
     let place = Place {
         file,
         start,
