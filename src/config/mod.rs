@@ -31,8 +31,8 @@ pub use policy::{
 pub use problem::{ConfigErrors, Problem, Spot};
 pub use registry::{Etcd, File, Layout, Registry, Secret, Tls};
 pub use types::{
-    Admin, ListenAddr, Listener, Log, LogFormat, MetricsListen, Protocol, Runtime, Service, Source,
-    StaticEndpoint,
+    Admin, ListenAddr, Listener, Log, LogFormat, MetricsListen, NoListenAddr, Protocol, Runtime,
+    Service, Source, StaticEndpoint,
 };
 
 /// A whole config, checked.

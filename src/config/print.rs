@@ -10,7 +10,7 @@ use toml::Table;
 
 use super::{
     Admin, Config, Listener, Log, MetricsListen, Policy, Registry, Runtime, Service, Source,
-    StaticEndpoint,
+    StaticEndpoint, units,
 };
 
 /// What a file with everything in it would say.
@@ -50,11 +50,21 @@ struct PrintedService<'a> {
 impl Config {
     /// The effective config as TOML, complete and loadable, passwords hidden.
     pub fn to_toml(&self) -> String {
-        match toml::to_string(self) {
-            Ok(text) => text,
+        let text = match toml::to_string(self) {
+            // Loaded again, nothing in it is to be expanded a second time.
+            Ok(text) => text.replace("${", "$${"),
             // Nothing in a checked config is unprintable; if it were, say so instead of dying.
             Err(error) => format!("# could not be printed: {error}\n"),
+        };
+        let read_deadline = self.defaults.call.read_deadline;
+        if !read_deadline.is_built_in() {
+            return text;
         }
+        let built_in = units::show_duration(read_deadline.after);
+        format!(
+            "# Where read_deadline is not written it is {built_in}, for calls that state no \
+             deadline.\n{text}"
+        )
     }
 }
 

@@ -70,6 +70,18 @@ impl Spot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigErrors(pub(super) Vec<Problem>);
 
+impl ConfigErrors {
+    /// A single problem that stands in no file.
+    pub(crate) fn one(message: String, help: &str) -> Self {
+        let help = Some(help.into());
+        Self(vec![Problem {
+            spot: None,
+            message,
+            help,
+        }])
+    }
+}
+
 impl std::error::Error for ConfigErrors {}
 
 impl Deref for ConfigErrors {

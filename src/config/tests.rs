@@ -131,6 +131,7 @@ fn the_printed_config_loads_as_the_same_config() {
         texts.push(std::fs::read_to_string(examples().join(name)).unwrap());
     }
     texts.push("[admin]\nlisten = \"off\"\n[[listener]]\nname='a'\nlisten='[::1]:1'\n".into());
+    texts.push("[[listener]]\nname='a$${X}'\nlisten='[::1]:1'\n".into());
     for text in texts {
         let mut config = Config::from_str("first", &text).unwrap();
         if let Some(Registry::Etcd(etcd)) = config.registries.first_mut() {

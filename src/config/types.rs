@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
+use thiserror::Error;
 
 use super::policy::{CallPolicy, Policy};
 use super::units;
@@ -123,6 +125,22 @@ impl fmt::Display for ListenAddr {
         match self {
             Self::Tcp(addr) => addr.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Why a text is no address to listen on.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("expected an IP address and a port, or unix:/path")]
+pub struct NoListenAddr;
+
+impl FromStr for ListenAddr {
+    type Err = NoListenAddr;
+
+    fn from_str(text: &str) -> Result<Self, NoListenAddr> {
+        match text.strip_prefix("unix:") {
+            Some(path) if !path.is_empty() => Ok(Self::Unix(path.into())),
+            _ => text.parse().map(Self::Tcp).map_err(|_| NoListenAddr),
         }
     }
 }

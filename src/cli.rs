@@ -1,0 +1,216 @@
+//! The command line: what is asked, and the exit codes that answer.
+//!
+//! | exit code | |
+//! |---|---|
+//! | 0 | done |
+//! | 1 | a check failed, or the running tidegate refused |
+//! | 2 | usage, or a config that cannot be loaded |
+//! | 3 | could not start, or nobody answered |
+//!
+//! What a command prints for use by others goes to stdout, what it says to people to stderr.
+
+mod ask;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Admin, Config, ConfigErrors, Flags, ListenAddr};
+
+/// A check failed, or the running tidegate refused.
+pub const REFUSED: u8 = 1;
+/// Usage, or a config that cannot be loaded.
+pub const USAGE: u8 = 2;
+/// Could not start, or nobody answered.
+pub const UNABLE: u8 = 3;
+
+/// Read where neither files nor flags are given.
+const DEFAULT_FILE: &str = "tidegate.toml";
+
+/// What the commands that are no mere questions do.
+pub struct Commands {
+    /// Carries calls until it is told to stop. The config is the one the arguments gave; they are
+    /// there to load it again.
+    pub run: fn(RunArgs, Config) -> ExitCode,
+    /// Shows the whole on this machine.
+    pub demo: fn(DemoArgs) -> ExitCode,
+}
+
+/// A transparent, RPC-aware TCP proxy for Kitex and Thrift services.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, propagate_version = true)]
+struct Line {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Carry calls until told to stop
+    Run(RunArgs),
+    /// Check a config and print what takes effect; exit 0 or 1
+    Check(RunArgs),
+    /// Make a running tidegate load its config again
+    Reload(AskArgs),
+    /// Make a running tidegate stop gracefully
+    Drain(AskArgs),
+    /// Show the whole on this machine: instances, proxy and client in one process
+    Demo(DemoArgs),
+}
+
+/// Where the config comes from: files, flags, or both.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunArgs {
+    /// A config file; several merge left to right [without flags: tidegate.toml]
+    #[arg(short, long = "config", value_name = "FILE")]
+    pub config: Vec<PathBuf>,
+    /// An etcd member that holds registrations; several for several members
+    #[arg(long, value_name = "URL")]
+    pub etcd: Vec<String>,
+    /// The service to carry calls to; without it each call names its own
+    #[arg(long, value_name = "NAME", requires = "listen")]
+    pub service: Option<String>,
+    /// The address to listen on, such as 127.0.0.1:18890
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+}
+
+impl RunArgs {
+    /// Loads the config; each call reads the files again.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it, at once.
+    pub fn load(&self) -> Result<Config, ConfigErrors> {
+        let flags = Flags {
+            etcd: self.etcd.clone(),
+            service: self.service.clone(),
+            listen: self.listen.clone(),
+        };
+        if !self.config.is_empty() || flags != Flags::default() {
+            return Config::load_with(&self.config, &flags);
+        }
+        if !Path::new(DEFAULT_FILE).exists() {
+            return Err(ConfigErrors::one(
+                format!("expected a config, found no {DEFAULT_FILE} here"),
+                "give files with -c FILE, or --etcd URL --service NAME --listen ADDR",
+            ));
+        }
+        Config::load(&[DEFAULT_FILE.into()])
+    }
+}
+
+/// Which running tidegate is asked.
+#[derive(Args, Clone, Debug)]
+struct AskArgs {
+    /// The config file that names its [admin] address; several as for run
+    #[arg(short, long = "config", value_name = "FILE")]
+    config: Vec<PathBuf>,
+    /// Its [admin] address itself: 127.0.0.1:9901 or unix:/path
+    #[arg(long, value_name = "ADDR", conflicts_with = "config")]
+    admin: Option<ListenAddr>,
+}
+
+/// How long the demo lasts.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct DemoArgs {
+    /// How long it runs
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub seconds: u64,
+    /// Until Ctrl-C instead
+    #[arg(long, conflicts_with = "seconds")]
+    pub forever: bool,
+}
+
+/// Does what the command line asks.
+pub fn main(commands: &Commands) -> ExitCode {
+    let line = match Line::try_parse() {
+        Ok(line) => line,
+        Err(error) => {
+            // Help and version are no errors; nobody is left to tell if printing fails.
+            let _ = error.print();
+            return u8::try_from(error.exit_code())
+                .map_or(USAGE, |code| code)
+                .into();
+        }
+    };
+    let done = match line.command {
+        Command::Run(args) => run(args, commands.run),
+        Command::Check(args) => check(&args),
+        Command::Reload(args) => ask(&args, "/reload"),
+        Command::Drain(args) => ask(&args, "/drain"),
+        Command::Demo(args) => Ok((commands.demo)(args)),
+    };
+    done.unwrap_or_else(|code| code)
+}
+
+type Done = Result<ExitCode, ExitCode>;
+
+fn run(args: RunArgs, run: fn(RunArgs, Config) -> ExitCode) -> Done {
+    let config = args.load().map_err(|errors| complain(USAGE, errors))?;
+    Ok(run(args, config))
+}
+
+fn check(args: &RunArgs) -> Done {
+    let config = args.load().map_err(|errors| complain(REFUSED, errors))?;
+    for warning in config.warnings() {
+        tell(format_args!("warning: {warning}"));
+    }
+    print(config.to_toml().trim_end());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn ask(args: &AskArgs, path: &str) -> Done {
+    let admin = admin(args)?;
+    match ask::post(&admin, path) {
+        Ok(answer) if answer.status.is_success() => {
+            print(answer.text.trim_end());
+            Ok(ExitCode::SUCCESS)
+        }
+        Ok(answer) if answer.text.trim().is_empty() => Err(complain(
+            REFUSED,
+            format_args!("{admin} refused: {}", answer.status),
+        )),
+        Ok(answer) => Err(complain(REFUSED, answer.text.trim_end())),
+        Err(error) => Err(complain(UNABLE, error)),
+    }
+}
+
+/// The address that was given, else the config's, else the built-in one.
+fn admin(args: &AskArgs) -> Result<ListenAddr, ExitCode> {
+    if let Some(admin) = &args.admin {
+        return Ok(admin.clone());
+    }
+    if args.config.is_empty() && !Path::new(DEFAULT_FILE).exists() {
+        return Ok(Admin::default().listen);
+    }
+    let args = RunArgs {
+        config: args.config.clone(),
+        ..RunArgs::default()
+    };
+    let config = args.load().map_err(|errors| complain(USAGE, errors))?;
+    let off = "the config switches [admin] off: send SIGHUP or SIGTERM instead";
+    let admin = config.admin.ok_or_else(|| complain(USAGE, off))?;
+    Ok(admin.listen)
+}
+
+/// To stdout; a reader that has gone is no failure of ours.
+fn print(text: impl Display) {
+    let _ = writeln!(io::stdout().lock(), "{text}");
+}
+
+/// To stderr.
+fn tell(text: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+fn complain(code: u8, text: impl Display) -> ExitCode {
+    tell(text);
+    code.into()
+}

@@ -1,0 +1,241 @@
+//! The real binary: what it prints where, and its exit codes.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::thread::{self, JoinHandle};
+
+use tempfile::TempDir;
+
+/// The binary, run in a folder of its own.
+struct Bench(TempDir);
+
+impl Bench {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn run(&self, args: &str) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_tidegate"))
+            .args(args.split_whitespace())
+            .current_dir(self.0.path())
+            .output()
+            .unwrap()
+    }
+
+    /// Runs it and asserts its exit code; stdout and stderr.
+    fn exits(&self, args: &str, code: i32) -> (String, String) {
+        let output = self.run(args);
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{args}\n{stdout}\n{stderr}"
+        );
+        (stdout, stderr)
+    }
+}
+
+fn example(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("config")
+        .join(name);
+    path.display().to_string()
+}
+
+const BROKEN: &str = "[runtime]\nworkers = 'many'\nholt = 1\n";
+
+/// Answers one HTTP request with `answer`; the thread gives the request's head.
+fn one_request<S: Read + Write>(mut stream: S, answer: &str) -> String {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
+        head.push(byte[0]);
+    }
+    stream.write_all(answer.as_bytes()).unwrap();
+    String::from_utf8(head).unwrap()
+}
+
+/// An admin address where somebody gives one answer.
+fn admin(answer: &'static str) -> (String, JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let thread = thread::spawn(move || one_request(listener.accept().unwrap().0, answer));
+    (address, thread)
+}
+
+#[test]
+fn check_prints_what_takes_effect_and_that_checks_the_same() {
+    let bench = Bench::new();
+    let (printed, told) = bench.exits(&format!("check -c {}", example("tidegate.toml")), 0);
+    assert_eq!(told, "");
+    assert!(printed.contains("connect_timeout = \"1.2s\""), "{printed}");
+    bench.file("printed.toml", &printed);
+    let (again, _) = bench.exits("check -c printed.toml", 0);
+    assert_eq!(again, printed);
+}
+
+#[test]
+fn check_merges_files_left_to_right() {
+    let bench = Bench::new();
+    let (base, over) = (example("tidegate.toml"), example("overlay-dev.toml"));
+    let (printed, _) = bench.exits(&format!("check -c {base} -c {over}"), 0);
+    assert!(printed.contains("suspicious = \"allow\""), "{printed}");
+}
+
+#[test]
+fn check_says_everything_that_is_wrong_and_exits_1() {
+    let bench = Bench::new();
+    bench.file("broken.toml", BROKEN);
+    let (printed, told) = bench.exits("check -c broken.toml", 1);
+    assert_eq!(printed, "");
+    assert!(
+        told.contains("broken.toml:2:11: expected a whole number"),
+        "{told}"
+    );
+    assert!(told.contains("broken.toml:3:1: "), "{told}");
+    assert!(told.contains("did you mean `hold`?"), "{told}");
+    bench.exits("check -c missing.toml", 1);
+}
+
+#[test]
+fn warnings_are_told_and_fail_nothing() {
+    let bench = Bench::new();
+    let text = fs::read_to_string(example("minimal.toml")).unwrap();
+    let odd = format!("{text}[defaults]\nread_deadline = '3s'\ndeadline = '1s'\n");
+    bench.file("tidegate.toml", &odd);
+    let (printed, told) = bench.exits("check", 0);
+    assert!(told.starts_with("warning: tidegate.toml:"), "{told}");
+    assert!(!printed.contains("warning"), "{printed}");
+}
+
+#[test]
+fn flags_alone_are_a_config() {
+    let line = "check --etcd http://127.0.0.1:2379 --service shop.item --listen 127.0.0.1:18890";
+    let (printed, _) = Bench::new().exits(line, 0);
+    assert!(printed.contains("service = \"shop.item\""), "{printed}");
+    let wrong = line.replace("127.0.0.1:18890", "localhost:18890");
+    let (_, told) = Bench::new().exits(&wrong, 1);
+    assert!(told.starts_with("command line:"), "{told}");
+}
+
+#[test]
+fn usage_and_configs_that_cannot_be_loaded_exit_2() {
+    let bench = Bench::new();
+    bench.file("broken.toml", BROKEN);
+    for line in [
+        "",
+        "fly",
+        "run --wat",
+        "run --service s",
+        "run -c broken.toml",
+        "run -c none.toml",
+        "reload -c broken.toml",
+        "reload --admin x",
+    ] {
+        let (printed, told) = bench.exits(line, 2);
+        assert!(printed.is_empty() && !told.is_empty(), "{line}");
+    }
+    let (_, told) = bench.exits("run", 2);
+    assert!(told.contains("-c FILE, or --etcd URL"), "{told}");
+    bench.exits("--help", 0);
+    let (printed, _) = bench.exits("--version", 0);
+    assert_eq!(
+        printed.trim(),
+        concat!("tidegate ", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn a_reload_asks_the_running_one_and_prints_its_answer() {
+    let bench = Bench::new();
+    let ok = "HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\n1 added\n";
+    let (address, request) = admin(ok);
+    let (printed, told) = bench.exits(&format!("reload --admin {address}"), 0);
+    assert_eq!((printed.as_str(), told.as_str()), ("1 added\n", ""));
+    let request = request.join().unwrap();
+    assert!(
+        request.starts_with("POST /reload HTTP/1.1\r\n"),
+        "{request}"
+    );
+    assert!(
+        request.contains(&format!("host: {address}\r\n")),
+        "{request}"
+    );
+}
+
+#[test]
+fn a_refusal_is_told_and_exits_1() {
+    let bench = Bench::new();
+    let (address, _) = admin("HTTP/1.1 422 No\r\ncontent-length: 6\r\n\r\nbroken");
+    let (printed, told) = bench.exits(&format!("reload --admin {address}"), 1);
+    assert_eq!((printed.as_str(), told.as_str()), ("", "broken\n"));
+    let (address, _) = admin("HTTP/1.1 409 No\r\ncontent-length: 0\r\n\r\n");
+    let (_, told) = bench.exits(&format!("drain --admin {address}"), 1);
+    assert!(told.contains("refused: 409"), "{told}");
+}
+
+#[test]
+fn nobody_there_or_somebody_else_exits_3() {
+    let bench = Bench::new();
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let (_, told) = bench.exits(&format!("drain --admin {free}"), 3);
+    assert!(
+        told.contains(&format!("nobody listens at {free}")),
+        "{told}"
+    );
+    for answer in ["", "SSH-2.0-x\r\n"] {
+        let (address, _) = admin(answer);
+        let (_, told) = bench.exits(&format!("drain --admin {address}"), 3);
+        assert!(
+            told.contains("is it tidegate that listens there?"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn the_admin_address_comes_from_the_config() {
+    let bench = Bench::new();
+    let (address, request) = admin("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    let text = fs::read_to_string(example("minimal.toml")).unwrap();
+    bench.file(
+        "tidegate.toml",
+        &format!("{text}[admin]\nlisten = '{address}'\n"),
+    );
+    bench.exits("drain", 0);
+    assert!(request.join().unwrap().starts_with("POST /drain "));
+    bench.file("off.toml", &format!("{text}[admin]\nlisten = 'off'\n"));
+    let (_, told) = bench.exits("drain -c off.toml", 2);
+    assert!(told.contains("switches [admin] off"), "{told}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_unix_socket_is_asked_like_an_address() {
+    use std::os::unix::net::UnixListener;
+
+    let bench = Bench::new();
+    let path = bench.0.path().join("admin.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+    let request = thread::spawn(move || one_request(listener.accept().unwrap().0, answer));
+    let (printed, _) = bench.exits(&format!("reload --admin unix:{}", path.display()), 0);
+    assert_eq!(printed, "ok\n");
+    assert!(request.join().unwrap().contains("host: localhost\r\n"));
+    fs::remove_file(&path).unwrap();
+    bench.exits(&format!("reload --admin unix:{}", path.display()), 3);
+}
