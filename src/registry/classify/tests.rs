@@ -1,1 +1,180 @@
 #![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::registry::parse;
+
+fn interface(name: &str, ip: &str, prefix_len: u8) -> Interface {
+    Interface {
+        name: name.to_owned(),
+        ip: ip.parse().unwrap(),
+        prefix_len,
+    }
+}
+
+fn host() -> Host {
+    let interfaces = vec![
+        interface("lo", "127.0.0.1", 8),
+        interface("lo", "::1", 128),
+        interface("eth0", "10.0.3.7", 24),
+        interface("eth0", "fe80::7", 64),
+        interface("tailscale0", "100.101.1.2", 32),
+        interface("docker0", "172.17.0.1", 16),
+        interface("br-3f2a", "192.168.80.1", 20),
+        interface("cluster", "10.244.9.1", 16),
+    ];
+    Host::new(
+        interfaces,
+        vec![
+            "127.0.0.1:18890".parse().unwrap(),
+            "0.0.0.0:15001".parse().unwrap(),
+        ],
+    )
+}
+
+fn class(text: &str) -> Class {
+    classify(&parse(text).unwrap(), &host())
+}
+
+#[test]
+fn every_address_has_its_class() {
+    let cases = [
+        ("127.0.0.1:8888", Class::Loopback),
+        ("127.9.9.9:8888", Class::Loopback),
+        ("[::1]:8888", Class::Loopback),
+        ("[::ffff:127.0.0.1]:8888", Class::Loopback),
+        ("0.0.0.0:8888", Class::Unspecified),
+        ("[::]:8888", Class::Unspecified),
+        ("[::ffff:0.0.0.0]:8888", Class::Unspecified),
+        (":8888", Class::Unspecified),
+        ("10.0.3.9:0", Class::Unspecified),
+        ("169.254.7.7:8888", Class::LinkLocal),
+        ("[fe80::1]:8888", Class::LinkLocal),
+        ("169.254.169.254:80", Class::Forbidden),
+        ("[::ffff:169.254.169.254]:80", Class::Forbidden),
+        ("[fd00:ec2::254]:80", Class::Forbidden),
+        ("127.0.0.1:18890", Class::OwnListener),
+        ("[::ffff:127.0.0.1]:18890", Class::OwnListener),
+        ("127.0.0.2:18890", Class::Loopback),
+        ("127.0.0.2:15001", Class::OwnListener),
+        ("10.0.3.7:15001", Class::OwnListener),
+        ("10.0.3.8:15001", Class::Private),
+        ("[::1]:15001", Class::Loopback),
+        ("10.0.3.7:8888", Class::ThisHost),
+        ("10.0.3.9:8888", Class::Private),
+        ("192.168.1.1:8888", Class::Private),
+        ("172.31.1.1:8888", Class::Private),
+        ("[fd77::1]:8888", Class::Private),
+        ("100.64.1.1:8888", Class::Private),
+        ("172.17.0.5:8888", Class::ContainerNetwork),
+        ("192.168.80.5:8888", Class::ContainerNetwork),
+        ("172.19.0.5:8888", Class::ContainerNetwork),
+        ("10.88.0.5:8888", Class::ContainerNetwork),
+        ("10.244.1.1:8888", Class::Private),
+        ("8.8.8.8:53", Class::Public),
+        ("[2001:db8::1]:53", Class::Public),
+        ("item.shop.svc:80", Class::Unresolvable),
+        ("/run/item.sock", Class::UnixSocket),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(class(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn metadata_addresses_are_forbidden_in_every_form() {
+    let forbidden_ones = [
+        "169.254.169.254",
+        "100.100.100.200",
+        "169.254.0.23",
+        "fd00:ec2::254",
+        "::ffff:169.254.169.254",
+        "::ffff:100.100.100.200",
+        "::169.254.169.254",
+        "64:ff9b::169.254.169.254",
+    ];
+    for ip in forbidden_ones {
+        assert!(forbidden(ip.parse().unwrap()), "{ip}");
+    }
+    for ip in [
+        "169.254.169.253",
+        "10.0.0.1",
+        "::1",
+        "::ffff:10.0.0.1",
+        "fd00:ec2::255",
+        "64:ff9b:1::a9fe:a9fe",
+    ] {
+        assert!(!forbidden(ip.parse().unwrap()), "{ip}");
+    }
+}
+
+#[test]
+fn a_wildcard_ipv6_listener_is_reached_by_both_families() {
+    let host = host();
+    host.set_own_listeners(vec!["[::]:9000".parse().unwrap()]);
+    for address in [
+        "127.0.0.1:9000",
+        "[::1]:9000",
+        "10.0.3.7:9000",
+        "0.0.0.0:9000",
+    ] {
+        assert!(host.is_own_listener(address.parse().unwrap()), "{address}");
+    }
+    for address in ["127.0.0.1:9001", "10.0.3.8:9000", "127.0.0.1:18890"] {
+        assert!(!host.is_own_listener(address.parse().unwrap()), "{address}");
+    }
+}
+
+#[test]
+fn findings_follow_from_class_and_host() {
+    let cases = [
+        ("127.0.0.1:1", Some(Code::R02)),
+        ("0.0.0.0:1", Some(Code::R01)),
+        ("169.254.7.7:1", Some(Code::R03)),
+        ("169.254.169.254:1", Some(Code::R14)),
+        ("127.0.0.1:18890", Some(Code::R16)),
+        ("172.17.0.5:1", None),
+        ("10.88.0.5:1", Some(Code::R04)),
+        ("100.64.1.1:1", Some(Code::R06)),
+        ("10.1.1.1:1", None),
+        ("8.8.8.8:1", None),
+        ("[2001:db8::1]:1", Some(Code::R18)),
+    ];
+    let host = host();
+    for (text, expected) in cases {
+        let socket: SocketAddr = text.parse().unwrap();
+        let class = classify(&Address::Socket(socket), &host);
+        assert_eq!(host.code(class, socket.ip()), expected, "{text}");
+    }
+    host.set_interfaces(vec![interface("eth0", "2001:db8::7", 64)]);
+    assert_eq!(
+        host.code(Class::Public, "2001:db8::1".parse().unwrap()),
+        None
+    );
+}
+
+#[test]
+fn labels_are_distinct_and_suspicious_ones_are_dialable() {
+    let labels: std::collections::BTreeSet<_> =
+        Class::ALL.iter().map(|class| class.label()).collect();
+    assert_eq!(labels.len(), Class::ALL.len());
+    assert!(
+        Class::ALL
+            .iter()
+            .all(|class| !class.suspicious() || class.dialable())
+    );
+}
+
+#[test]
+fn a_prefix_of_any_length_never_panics() {
+    for len in 0..=u8::MAX {
+        let host = Host::new(
+            vec![
+                interface("x", "10.0.0.1", len),
+                interface("x", "fd77::1", len),
+            ],
+            Vec::new(),
+        );
+        let _ = classify(&parse("10.0.0.2:1").unwrap(), &host);
+        let _ = classify(&parse("[fd77::2]:1").unwrap(), &host);
+    }
+}

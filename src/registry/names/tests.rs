@@ -1,1 +1,71 @@
 #![allow(clippy::unwrap_used)]
+
+use super::*;
+
+fn lookup(answer: impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static) -> Lookup {
+    Arc::new(move |name| {
+        let answer = answer(&name);
+        Box::pin(async move { answer })
+    })
+}
+
+fn ips(texts: &[&str]) -> Vec<IpAddr> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+async fn resolve_one(before: Resolved, lookup: Lookup) -> Found {
+    let names = BTreeSet::from(["item".to_owned()]);
+    resolve(names, before, lookup).await.remove("item").unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn addresses_are_sorted_and_unique() {
+    let found = resolve_one(
+        Resolved::new(),
+        lookup(|_| Ok(ips(&["10.0.0.2", "10.0.0.1", "10.0.0.2"]))),
+    )
+    .await;
+    assert_eq!(found, Found::Addresses(ips(&["10.0.0.1", "10.0.0.2"])));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_fails_keeps_what_it_had() {
+    let before = Resolved::from([("item".to_owned(), Found::Addresses(ips(&["10.0.0.1"])))]);
+    let failing = lookup(|_| Err(io::Error::other("server failure")));
+    assert_eq!(
+        resolve_one(before, Arc::clone(&failing)).await,
+        Found::Addresses(ips(&["10.0.0.1"]))
+    );
+    assert_eq!(
+        resolve_one(Resolved::new(), failing).await,
+        Found::Failed("server failure".to_owned())
+    );
+    let nothing = resolve_one(Resolved::new(), lookup(|_| Ok(Vec::new()))).await;
+    assert_eq!(nothing, Found::Failed("it has no address".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resolver_that_hangs_is_given_up_and_delays_nobody_else_for_longer() {
+    let hanging: Lookup = Arc::new(|name| {
+        Box::pin(async move {
+            if name != "good" {
+                std::future::pending::<()>().await;
+            }
+            Ok(ips(&["10.0.0.1"]))
+        })
+    });
+    let begun = tokio::time::Instant::now();
+    let names = ["bad", "worse", "good"].map(str::to_owned);
+    let found = resolve(names.into(), Resolved::new(), hanging).await;
+    assert_eq!(begun.elapsed(), LOOKUP_TIMEOUT);
+    assert_eq!(found["good"], Found::Addresses(ips(&["10.0.0.1"])));
+    assert!(matches!(&found["bad"], Found::Failed(why) if why.contains("no answer")));
+}
+
+#[tokio::test]
+async fn the_system_resolves_localhost() {
+    let Found::Addresses(ips) = look_up("localhost", None, &system()).await else {
+        panic!("no address")
+    };
+    assert!(ips.iter().all(IpAddr::is_loopback));
+}
