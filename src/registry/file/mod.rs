@@ -1,7 +1,6 @@
 //! Instances in a TOML file that is watched: `[[instance]]` with service, address, weight and tags.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -14,12 +13,16 @@ use super::{Instance, Known, ReadSet, Registry, Status, Watcher};
 
 mod notice;
 mod parse;
+#[cfg(test)]
+mod tests;
 
 use notice::Notice;
 use parse::parse;
 
-/// A save is several events; they are read as one change after this much quiet.
+/// A save is several steps: a change counts once the file has been the same for so long.
 const DEBOUNCE: Duration = Duration::from_millis(100);
+/// Looks at a file that never stops changing.
+const MAX_LOOKS: usize = 20;
 /// Looked at this often as well: not every file system tells.
 const POLL: Duration = Duration::from_secs(2);
 
@@ -65,6 +68,7 @@ impl FileRegistry {
             status: Arc::clone(&status),
             watcher,
             before: None,
+            good: false,
         };
         tokio::spawn(reader.run());
         FileRegistry {
@@ -132,6 +136,8 @@ struct Reader {
     watcher: Arc<dyn Watcher>,
     /// What the file held, or why it could not be read, last time: only news is told.
     before: Option<Result<String, String>>,
+    /// The newest text was good.
+    good: bool,
 }
 
 impl Reader {
@@ -143,29 +149,44 @@ impl Reader {
                 () = self.sender.closed() => return,
                 _ = timeout(POLL, notice.changed()) => {}
             }
-            sleep(DEBOUNCE).await;
             notice.renew(&self.path);
         }
     }
 
     async fn look(&mut self) {
-        let path = self.path.clone();
-        let text = tokio::task::spawn_blocking(move || read(&path)).await;
-        let text = text.unwrap_or_else(|error| Err(error.to_string()));
-        if text.is_ok() {
+        let text = self.settled().await;
+        if self.before.as_ref() != Some(&text) {
+            self.good = match &text {
+                Ok(text) => self.adopt(text),
+                Err(why) => self.fail(why),
+            };
+            self.before = Some(text);
+        }
+        if self.good {
             self.synced();
         }
-        if self.before.as_ref() == Some(&text) {
-            return;
-        }
-        match &text {
-            Ok(text) => self.adopt(text),
-            Err(why) => self.fail(why),
-        }
-        self.before = Some(text);
     }
 
-    fn adopt(&self, text: &str) {
+    /// The file as it is, or, if it has changed, as it is once it has stopped changing: an editor
+    /// that writes in place empties it first.
+    async fn settled(&self) -> Result<String, String> {
+        let mut text = read(&self.path).await;
+        for _ in 0..MAX_LOOKS {
+            if self.before.is_none() || self.before.as_ref() == Some(&text) {
+                break;
+            }
+            sleep(DEBOUNCE).await;
+            let newer = read(&self.path).await;
+            if newer == text {
+                break;
+            }
+            text = newer;
+        }
+        text
+    }
+
+    /// Whether the text was good.
+    fn adopt(&self, text: &str) -> bool {
         match parse(&self.path, text) {
             Ok(services) => {
                 let services = Arc::new(services);
@@ -175,6 +196,7 @@ impl Reader {
                 }));
                 self.watcher.update("full");
                 tracing::info!(path = %self.path.display(), "read the registry file");
+                true
             }
             Err(error) => self.fail(&error.to_string()),
         }
@@ -191,7 +213,8 @@ impl Reader {
         self.watcher.synced();
     }
 
-    fn fail(&self, why: &str) {
+    /// Always false: the text was not good.
+    fn fail(&self, why: &str) -> bool {
         let kept = if self.sender.borrow().is_some() {
             "the last good set stays"
         } else {
@@ -203,11 +226,12 @@ impl Reader {
         status.last_error = Some(why.into());
         drop(status);
         self.watcher.up(false);
+        false
     }
 }
 
-fn read(path: &Path) -> Result<String, String> {
-    std::fs::read_to_string(path).map_err(|error: io::Error| {
+async fn read(path: &Path) -> Result<String, String> {
+    tokio::fs::read_to_string(path).await.map_err(|error| {
         format!(
             "the registry file {} cannot be read: {error}",
             path.display()

@@ -42,7 +42,19 @@ pub(super) fn read(
     })?;
     let address = value.address.unwrap_or_default();
     let mut notes = Vec::new();
-    if name.strip_prefix(range) != Some(address.as_str()) {
+    let rest = name.strip_prefix(range).unwrap_or(&name);
+    if let Some(more) = rest
+        .strip_suffix(&format!("/{address}"))
+        .filter(|more| !more.is_empty())
+    {
+        let why = format!("it belongs to another service, whose name goes on with {more:?}");
+        return Err(Skipped {
+            key: name,
+            code: Code::R20,
+            why,
+        });
+    }
+    if rest != address {
         notes.push(Code::R08);
     }
     if value.weight.is_some_and(|weight| weight <= 0) {

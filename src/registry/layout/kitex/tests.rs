@@ -111,3 +111,17 @@ proptest! {
         prop_assert!((1..=1_000_000).contains(&read.weight));
     }
 }
+
+#[test]
+fn an_entry_of_a_service_below_is_none_of_ours() {
+    let json = br#"{"address":"10.77.0.1:8888"}"#;
+    let skipped = read(
+        RANGE,
+        b"kitex/registry-etcd/item/v2/10.77.0.1:8888",
+        json,
+        1,
+    )
+    .unwrap_err();
+    assert_eq!(skipped.code, Code::R20);
+    assert!(skipped.why.contains("v2"));
+}
