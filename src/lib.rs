@@ -20,6 +20,7 @@
 pub mod app;
 pub mod buffer;
 pub mod call;
+pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod discovery;

@@ -6,8 +6,7 @@ use tidegate::cli::{self, Commands};
 
 fn main() -> ExitCode {
     cli::main(&Commands {
-        // To be `app::run` and `demo::run`, of these very types.
-        run: |_, _| ExitCode::from(cli::UNABLE),
+        run: tidegate::app::run::run,
         demo: |_| ExitCode::from(cli::UNABLE),
     })
 }

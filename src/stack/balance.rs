@@ -119,9 +119,18 @@ pin_project! {
     #[project = BalancingProj]
     pub enum Balancing<C, S, F> {
         /// At its endpoint.
-        Trying { #[pin] inner: F },
+        Trying {
+            /// The try.
+            #[pin]
+            inner: F,
+        },
         /// Waiting.
-        Finding { found: Found<C>, service: S },
+        Finding {
+            /// What it waits for.
+            found: Found<C>,
+            /// Where it goes then.
+            service: S,
+        },
     }
 }
 

@@ -88,9 +88,18 @@ pin_project! {
     #[project = HeldProj]
     pub enum Held<F, G> {
         /// Let in.
-        Running { #[pin] inner: F, guard: Option<G> },
+        Running {
+            /// The call.
+            #[pin]
+            inner: F,
+            /// What it holds, until it is settled.
+            guard: Option<G>,
+        },
         /// Refused.
-        Refused { failed: Option<Failed> },
+        Refused {
+            /// Why, until it is told.
+            failed: Option<Failed>,
+        },
     }
 }
 

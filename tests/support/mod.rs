@@ -1,4 +1,5 @@
 //! What the tests of whole calls share.
+#![allow(unreachable_pub)]
 #![allow(dead_code)]
 
 use std::net::SocketAddr;
