@@ -79,7 +79,7 @@ pub struct ReadSet {
     pub instances: Vec<Arc<Instance>>,
     /// What stands among them and could not be read.
     pub skipped: Vec<Skipped>,
-    /// When the set was last known to be so.
+    /// When it was read.
     pub at: Instant,
     /// The set was left by an earlier run (`state_dir`); the registry itself was not read yet.
     pub stale: bool,

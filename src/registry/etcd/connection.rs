@@ -131,7 +131,7 @@ impl Connection {
 
     async fn connect(&self, index: usize) -> Result<(Client, Arc<str>), Fault> {
         let endpoint = &self.options.endpoints[index % self.options.endpoints.len()];
-        let named = |fault: Fault| Fault::new(fault.kind, format!("{endpoint}: {}", fault.text));
+        let named = |fault: Fault| fault.at(endpoint, self.options.cert.is_some());
         let options = self.connect_options(endpoint).await.map_err(named)?;
         let client = match self.sign_in(endpoint, options.clone(), true).await {
             Err(fault) if fault.kind == Kind::AuthOff => {
@@ -201,7 +201,8 @@ impl Connection {
         self.watcher.synced();
     }
 
-    /// No endpoint answers, or etcd refuses. Logged when it begins, or changes its reason.
+    /// No endpoint answers, or etcd refuses. Logged when it begins, or changes its reason; a denied
+    /// range concerns one service, whose task says so.
     pub(super) fn unwell(&self, fault: &Fault) {
         let text: Arc<str> = format!("{} ({})", fault.text, fault.code()).into();
         let mut status = self.status.lock();
@@ -217,7 +218,7 @@ impl Connection {
         if is_news && !answers {
             tracing::warn!(
                 registry = self.options.name,
-                "etcd is away, the last good sets stay: {text}"
+                "nothing new from etcd for now, the last good sets stay: {text}"
             );
         }
         self.watcher.up(answers);

@@ -46,6 +46,18 @@ impl Fault {
         Fault::new(Kind::Away, format!("no answer to {what} within {after:?}"))
     }
 
+    /// The same with the endpoint it came from. An etcd that misses a client certificate accepts the
+    /// connection and closes it, most often without a word: the hint is ours.
+    pub(super) fn at(self, endpoint: &str, has_certificate: bool) -> Self {
+        const CLOSED: [&str; 4] = ["broken pipe", "closed", "reset", "fatal alert"];
+        let closed = self.kind == Kind::Away && CLOSED.iter().any(|word| self.text.contains(word));
+        let hint = match endpoint.starts_with("https://") && closed && !has_certificate {
+            true => " (does etcd want a client certificate? give cert and key)",
+            false => "",
+        };
+        Fault::new(self.kind, format!("{endpoint}: {}{hint}", self.text))
+    }
+
     /// Only a person can change it.
     pub(super) fn is_final(&self) -> bool {
         matches!(self.kind, Kind::Credentials | Kind::Denied)
@@ -136,9 +148,6 @@ fn chain(error: &Error) -> String {
             let _ = write!(text, ": {part}");
         }
         source = error.source();
-    }
-    if is_tls(&text) && !text.contains("invalid peer certificate") {
-        text.push_str(" (does etcd want a client certificate? give cert and key)");
     }
     text
 }

@@ -137,3 +137,6 @@ fn check_endpoint(endpoint: &str, tls: bool) -> Result<String, EtcdOptionsError>
         _ => Err(bad()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,7 +30,7 @@ pub(super) async fn read(connection: &Connection, range: &str) -> Result<(Lease,
         let limit = connection.options().request_timeout;
         let fault = match read_once(&lease, range, limit).await {
             Ok(snapshot) => return Ok((lease, snapshot)),
-            Err(fault) => Fault::new(fault.kind, format!("{}: {}", lease.endpoint, fault.text)),
+            Err(fault) => fault.at(&lease.endpoint, connection.options().cert.is_some()),
         };
         match fault.kind {
             Kind::Away | Kind::Token | Kind::AuthOff => connection.failed(&lease, &fault).await,

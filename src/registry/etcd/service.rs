@@ -72,6 +72,7 @@ async fn run(connection: Arc<Connection>, service: Arc<str>, known: watch::Sende
         known,
         saver,
         unpublished: false,
+        denied: None,
     };
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
     loop {
@@ -99,6 +100,8 @@ struct Follower {
     saver: Option<Saver>,
     /// The table changed since it was last published.
     unpublished: bool,
+    /// What etcd refuses this service, as it was last logged.
+    denied: Option<Arc<str>>,
 }
 
 impl Follower {
@@ -158,7 +161,7 @@ impl Follower {
     }
 
     /// The read failed. A refusal is told only where nothing is known: else the last set stays.
-    fn unread(&self, fault: &Fault) {
+    fn unread(&mut self, fault: &Fault) {
         let refused = fault.is_final().then(|| self.refusal(fault));
         let told = refused.as_ref().map_or_else(
             || fault.clone(),
@@ -166,6 +169,10 @@ impl Follower {
         );
         self.connection.unwell(&told);
         let Some(why) = refused else { return };
+        if fault.kind == Kind::Denied && self.denied.as_ref() != Some(&why) {
+            tracing::error!(service = %self.service, "etcd refuses to tell the instances: {why}");
+            self.denied = Some(Arc::clone(&why));
+        }
         self.known.send_if_modified(|known| {
             let is_news = match known {
                 Known::Unread => true,
@@ -204,6 +211,7 @@ impl Follower {
         let watcher = self.connection.watcher();
         findings.into_iter().for_each(|code| watcher.skipped(code));
         self.connection.synced();
+        self.denied = None;
         let is_fresh = matches!(&*self.known.borrow(), Known::Read(set) if !set.stale);
         if differs || self.unpublished || !is_fresh {
             watcher.update("full");

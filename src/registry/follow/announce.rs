@@ -13,7 +13,6 @@ pub(super) struct Announcer {
     service: Arc<str>,
     addresses: HashMap<String, Vec<(Class, Option<Code>)>>,
     skipped: HashMap<String, Code>,
-    denied: Option<Arc<str>>,
 }
 
 impl Announcer {
@@ -22,18 +21,11 @@ impl Announcer {
             service,
             addresses: HashMap::new(),
             skipped: HashMap::new(),
-            denied: None,
         }
     }
 
     /// Says what is new among the registered addresses, and forgets those that went.
     pub(super) fn announce(&mut self, members: &Members) {
-        if members.denied != self.denied {
-            if let Some(why) = &members.denied {
-                tracing::error!(service = %self.service, "the registry refuses to tell the instances: {why}");
-            }
-            self.denied.clone_from(&members.denied);
-        }
         let mut seen: HashMap<String, Vec<(Class, Option<Code>)>> = HashMap::new();
         let mut lines = 0;
         for shown in &members.shown {

@@ -56,3 +56,19 @@ fn tls_faults_have_a_code_of_their_own() {
     assert_eq!(code("invalid peer certificate: UnknownIssuer"), Code::E07);
     assert_eq!(code("tcp connect error: Connection refused"), Code::E01);
 }
+
+#[test]
+fn a_silent_close_over_tls_hints_at_the_missing_certificate() {
+    let closed = || Fault::new(Kind::Away, "stream closed because of a broken pipe");
+    let hinted = closed().at("https://etcd:2379", false);
+    assert!(
+        hinted.text.contains("https://etcd:2379") && hinted.text.contains("client certificate")
+    );
+    assert_eq!(hinted.code(), Code::E07);
+    for other in [
+        closed().at("http://etcd:2379", false),
+        closed().at("https://etcd:2379", true),
+    ] {
+        assert!(!other.text.contains("certificate"), "{}", other.text);
+    }
+}
