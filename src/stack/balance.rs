@@ -116,19 +116,18 @@ type Found<C> = Pin<Box<dyn Future<Output = Result<Try<C>, Failed>> + Send>>;
 
 pin_project! {
     /// A call that is tried at an endpoint, or waits for one.
+    // The macro takes no docs on a variant's fields.
+    #[allow(missing_docs)]
     #[project = BalancingProj]
     pub enum Balancing<C, S, F> {
         /// At its endpoint.
         Trying {
-            /// The try.
             #[pin]
             inner: F,
         },
         /// Waiting.
         Finding {
-            /// What it waits for.
             found: Found<C>,
-            /// Where it goes then.
             service: S,
         },
     }

@@ -85,19 +85,18 @@ impl<C: Call, G: Gate<C>, S: CallService<C>> Service<C> for Gated<G, S> {
 
 pin_project! {
     /// A call that holds a guard.
+    // The macro takes no docs on a variant's fields.
+    #[allow(missing_docs)]
     #[project = HeldProj]
     pub enum Held<F, G> {
         /// Let in.
         Running {
-            /// The call.
             #[pin]
             inner: F,
-            /// What it holds, until it is settled.
             guard: Option<G>,
         },
         /// Refused.
         Refused {
-            /// Why, until it is told.
             failed: Option<Failed>,
         },
     }
