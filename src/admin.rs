@@ -1,0 +1,98 @@
+//! The admin face: what a running tidegate shows, and the few things it can be told.
+//!
+//! A small HTTP/1.1 server ([`Server`]) over whatever implements [`Control`]. It runs on the control
+//! thread, away from calls: a scrape delays none. Two such servers may run: one with
+//! [`Routes::Everything`], on loopback or a unix socket, and one with [`Routes::MetricsOnly`] for a
+//! Prometheus elsewhere.
+//!
+//! | | | |
+//! |---|---|---|
+//! | `GET /` | a page for people | |
+//! | `GET /metrics` | Prometheus' text format | both |
+//! | `GET /healthz` | 200 while the process answers at all | both |
+//! | `GET /readyz` | 200, or 503 and why not | both |
+//! | `GET /services` | JSON: each endpoint with class, state and why | |
+//! | `GET /config` | the config in force, as TOML | |
+//! | `GET`, `POST /log-level` | what is logged; the body says what shall be | |
+//! | `POST /reload` | loads the config again: 200 and what changed, or 422 and why not | |
+//! | `POST /drain` | begins to drain: 200, or 409 and why not | |
+//!
+//! Whoever reaches the admin address may use all of it, so a browser must not be made to reach it
+//! for somebody else's page: a request has to name the admin's own host (which stops a foreign name
+//! that resolves to loopback), and a `POST` must not come from another origin.
+
+mod answer;
+mod guard;
+mod server;
+#[cfg(unix)]
+mod unix;
+
+use std::pin::Pin;
+
+pub use server::Server;
+
+/// A future that a [`Control`] hands out.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What the admin face needs of the running process.
+///
+/// [`services`](Control::services) and [`config`](Control::config) are called on a thread that may
+/// block; the others on the server's own runtime, where they must not.
+pub trait Control: Send + Sync + 'static {
+    /// `/services`: every service, endpoint and listener with its state.
+    fn services(&self) -> serde_json::Value;
+
+    /// `/config`: the config in force, as TOML, with secrets left out.
+    fn config(&self) -> String;
+
+    /// `/readyz`: whether calls can be taken.
+    fn readiness(&self) -> Readiness;
+
+    /// `POST /reload`: loads the config again. Says what changed. It runs to its end even if whoever
+    /// asked hangs up.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the new config; all stays as it was then.
+    fn reload(&self) -> Pending<'_, Result<String, String>>;
+
+    /// `POST /drain`: begins to drain, and says what that means.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot.
+    fn drain(&self) -> Result<String, String>;
+
+    /// `GET /log-level`: what is logged, as directives.
+    fn log_level(&self) -> String;
+
+    /// `POST /log-level`: logs this from now on.
+    ///
+    /// # Errors
+    ///
+    /// Which directive is wrong; all stays as it was then.
+    fn set_log_level(&self, directives: &str) -> Result<(), String>;
+}
+
+/// Whether calls can be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// They can.
+    Ready,
+    /// Not yet: what is being waited for.
+    Starting(String),
+    /// No longer.
+    Draining,
+}
+
+/// Which paths a [`Server`] has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Routes {
+    /// All of them.
+    Everything,
+    /// `/metrics`, `/healthz` and `/readyz`, under any host name.
+    MetricsOnly,
+}
+
+#[cfg(test)]
+mod tests;
