@@ -3,12 +3,27 @@
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-/// The cores in use: callers and server on the first, the proxy on the last.
+/// The cores in use: callers and server on the first that is allowed, the proxy on the last. Asked before anything is
+/// pinned, and remembered, since pinning changes the answer.
+static CORES: LazyLock<(usize, usize)> = LazyLock::new(|| {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let allowed = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))
+        .unwrap_or_default();
+    let mut cores = allowed
+        .split([',', '-'])
+        .filter_map(|core| core.trim().parse().ok());
+    let first = cores.next().unwrap_or(0);
+    (first, cores.next_back().unwrap_or(first))
+});
+
+/// The core of callers and server, and the core of the proxy.
 pub fn cores() -> (usize, usize) {
-    let count = std::thread::available_parallelism().map_or(1, usize::from);
-    (0, usize::from(count > 1))
+    *CORES
 }
 
 /// Binds a process, all its threads, to one core.
@@ -31,6 +46,22 @@ pub fn raise_file_limit() -> io::Result<()> {
     run(
         "prlimit",
         &["--pid".into(), pid, format!("--nofile={hard}:{hard}")],
+    )
+}
+
+/// Sets the niceness of this process, and of those it starts later.
+pub fn renice(niceness: i32) -> io::Result<()> {
+    if niceness == 0 {
+        return Ok(());
+    }
+    run(
+        "renice",
+        &[
+            "-n".into(),
+            niceness.to_string(),
+            "-p".into(),
+            std::process::id().to_string(),
+        ],
     )
 }
 

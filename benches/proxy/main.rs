@@ -49,6 +49,9 @@ struct Arguments {
     /// A run is dropped when others took more than this share of a core.
     #[arg(long, default_value_t = 0.12)]
     max_foreign: f64,
+    /// Runs at this niceness, and the proxies too: −15, as root, on a machine that others use.
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    nice: i32,
     /// The cases' names, and nothing else.
     #[arg(long)]
     list: bool,
@@ -159,6 +162,7 @@ impl Arguments {
 fn main() -> io::Result<()> {
     let arguments = Arguments::parse();
     machine::raise_file_limit()?;
+    machine::renice(arguments.nice)?;
     machine::pin(std::process::id(), machine::cores().0)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -219,7 +223,7 @@ async fn run_all(arguments: &Arguments, plans: &[Plan], proxies: &[Proxy]) -> Ve
         .map(|plan| Case::new(plan.name.clone()))
         .collect();
     let mut order: Vec<_> = (0..plans.len()).collect();
-    let (mut runs, mut disturbed) = (0, 0);
+    let mut dropped = 0;
     for _ in 0..arguments.rounds() {
         fastrand::shuffle(&mut order);
         for &index in &order {
@@ -231,18 +235,34 @@ async fn run_all(arguments: &Arguments, plans: &[Plan], proxies: &[Proxy]) -> Ve
             fastrand::shuffle(&mut able);
             let mut round = Vec::new();
             for proxy in able {
-                runs += 1;
-                match run(plan, proxy, arguments.window()).await {
-                    Ok(run) if run.foreign > arguments.max_foreign => disturbed += 1,
-                    Ok(run) => round.push((proxy.kind, run)),
+                match undisturbed(arguments, plan, proxy, &mut dropped).await {
+                    Ok(Some(run)) => round.push((proxy.kind, run)),
+                    Ok(None) => {}
                     Err(e) => println!("{} through {} failed: {e}", plan.name, proxy.kind.name()),
                 }
             }
             cases[index].add(round);
         }
     }
-    println!("{disturbed} of {runs} runs dropped: others used the machine");
+    println!("{dropped} runs dropped, since others used the machine (see --max-foreign, --nice)");
     cases
+}
+
+/// A run in which others left the cores alone, at the third attempt at the latest.
+async fn undisturbed(
+    arguments: &Arguments,
+    plan: &Plan,
+    proxy: &Proxy,
+    dropped: &mut u32,
+) -> io::Result<Option<Run>> {
+    for _ in 0..3 {
+        let run = run(plan, proxy, arguments.window()).await?;
+        if run.foreign <= arguments.max_foreign {
+            return Ok(Some(run));
+        }
+        *dropped += 1;
+    }
+    Ok(None)
 }
 
 async fn run(plan: &Plan, proxy: &Proxy, window: Duration) -> io::Result<Run> {

@@ -186,7 +186,7 @@ fn command(kind: Kind, places: &Places, listen: SocketAddr) -> io::Result<Comman
 
 fn haproxy(listen: SocketAddr, server: SocketAddr) -> String {
     format!(
-        "global\n    nbthread 1\n    maxconn 20000\n\
+        "global\n    nbthread 1\n    maxconn 4000\n\
          defaults\n    mode tcp\n    timeout connect 5s\n    timeout client 1h\n    timeout server 1h\n\
          frontend in\n    bind {listen}\n    default_backend out\n\
          backend out\n    server echo {server}\n"

@@ -11,17 +11,20 @@ pub struct Case {
     rounds: Vec<Vec<(Kind, Run)>>,
 }
 
-/// A ratio and its standard error, as a share of it.
+/// A ratio and its standard error, as a share of it, where more than one round gave it.
 #[derive(Debug, Clone, Copy)]
 pub struct Ratio {
     /// The trimmed mean.
     pub mean: f64,
-    error: f64,
+    error: Option<f64>,
 }
 
 impl std::fmt::Display for Ratio {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:.2} ±{:.0}%", self.mean, self.error * 100.0)
+        match self.error {
+            Some(error) => write!(f, "{:.2} ±{:.0}%", self.mean, error * 100.0),
+            None => write!(f, "{:.2} (one)", self.mean),
+        }
     }
 }
 
@@ -96,7 +99,7 @@ impl Case {
             "added µs",
             "runs",
         ]);
-        for &kind in kinds {
+        for &kind in kinds.iter().filter(|kind| self.kept(**kind) > 0) {
             let proxied = kind != Kind::Direct;
             let cpu = self.median(kind, |run| run.cpu).filter(|_| proxied);
             let ratio = |other| {
@@ -116,6 +119,9 @@ impl Case {
         }
         for column in table.column_iter_mut().skip(1) {
             column.set_cell_alignment(CellAlignment::Right);
+        }
+        if table.is_empty() {
+            table.add_row(["no undisturbed run"]);
         }
         table
     }
@@ -165,7 +171,7 @@ pub fn judge(goals: &[Goal]) -> Table {
 }
 
 /// The mean without the lowest and the highest fifth, and its standard error.
-fn trimmed(mut values: Vec<f64>) -> Option<(f64, f64)> {
+fn trimmed(mut values: Vec<f64>) -> Option<(f64, Option<f64>)> {
     values.sort_by(f64::total_cmp);
     let cut = values.len() / 5;
     let kept = &values[cut..values.len() - cut];
@@ -174,8 +180,8 @@ fn trimmed(mut values: Vec<f64>) -> Option<(f64, f64)> {
     }
     let n = kept.len() as f64;
     let mean = kept.iter().sum::<f64>() / n;
-    let variance = kept.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
-    Some((mean, (variance / n).sqrt()))
+    let spread = kept.iter().map(|x| (x - mean).powi(2)).sum::<f64>();
+    Some((mean, (kept.len() > 1).then(|| (spread / (n - 1.0) / n).sqrt())))
 }
 
 fn number(value: Option<f64>, digits: usize) -> String {
