@@ -181,7 +181,10 @@ fn trimmed(mut values: Vec<f64>) -> Option<(f64, Option<f64>)> {
     let n = kept.len() as f64;
     let mean = kept.iter().sum::<f64>() / n;
     let spread = kept.iter().map(|x| (x - mean).powi(2)).sum::<f64>();
-    Some((mean, (kept.len() > 1).then(|| (spread / (n - 1.0) / n).sqrt())))
+    Some((
+        mean,
+        (kept.len() > 1).then(|| (spread / (n - 1.0) / n).sqrt()),
+    ))
 }
 
 fn number(value: Option<f64>, digits: usize) -> String {

@@ -1,7 +1,7 @@
 //! The calls of the bench and the server that echoes them.
 
-use scripted::wire::{Header, Message, key};
-use scripted::{Framing, body};
+use scripted::header::key;
+use scripted::{Framing, Header, Message, body};
 use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

@@ -5,8 +5,8 @@
 use bytes::Bytes;
 use peers::grpc;
 use peers::thrift::{Client, Failed, Framing, REFUSED, Server, UNWELL};
-use scripted::wire::{Header, key};
-use scripted::{Act, Answer, body};
+use scripted::header::key;
+use scripted::{Act, Answer, Header, body};
 use std::time::Duration;
 
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(5));

@@ -1,7 +1,8 @@
 //! Thrift clients that say exactly what a test tells them to.
 
 use crate::body::{self, bad};
-use crate::wire::{Framing, Header, Message, Reader, kind};
+use crate::header::Header;
+use crate::wire::{Framing, Message, Reader, kind};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::io;

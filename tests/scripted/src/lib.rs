@@ -3,7 +3,8 @@
 //! The wire code here was written from the protocol's description and shares nothing with the proxy's own, so that
 //! each checks the other; the `peers` package in turn checks this one against a real framework.
 //!
-//! - [`wire`]: one [`Message`](wire::Message) in any of four framings, to bytes and back.
+//! - [`wire`]: one [`Message`] in any of four framings, to bytes and back.
+//! - [`header`]: the [`Header`] of those framings that have one.
 //! - [`body`]: the little of Thrift's binary protocol that echo calls need.
 //! - [`script`]: the [`Act`] to do for each call, and a server's other [`Options`].
 //! - [`server`]: a [`Server`] that does so, and counts what it has [`Seen`].
@@ -12,6 +13,7 @@
 
 pub mod body;
 pub mod client;
+pub mod header;
 pub mod script;
 pub mod server;
 #[cfg(test)]
@@ -19,6 +21,7 @@ mod tests;
 pub mod wire;
 
 pub use client::{Answer, Client, MuxClient};
+pub use header::Header;
 pub use script::{Act, Call, OnAccept, Options, Seen};
 pub use server::Server;
-pub use wire::{Framing, Header, Message};
+pub use wire::{Framing, Message};

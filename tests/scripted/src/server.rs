@@ -1,8 +1,9 @@
 //! A Thrift server that does what its script says, and counts.
 
 use crate::body;
+use crate::header::Header;
 use crate::script::{Act, Call, OnAccept, Options, Seen};
-use crate::wire::{Header, Message, Reader, kind};
+use crate::wire::{Message, Reader, kind};
 use bytes::Bytes;
 use std::io;
 use std::net::SocketAddr;

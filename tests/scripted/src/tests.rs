@@ -1,7 +1,9 @@
 //! The scripted peers against each other; the `peers` package holds them against a real framework.
 
-use crate::wire::{Header, Message, kind};
-use crate::{Act, Answer, Call, Client, Framing, MuxClient, OnAccept, Options, Server, body};
+use crate::wire::{Message, kind};
+use crate::{
+    Act, Answer, Call, Client, Framing, Header, MuxClient, OnAccept, Options, Server, body,
+};
 use bytes::Bytes;
 use std::io::ErrorKind;
 use std::time::Duration;
