@@ -24,6 +24,7 @@ pub mod cli;
 pub mod cluster;
 pub mod admin;
 pub mod config;
+pub mod demo;
 pub mod discovery;
 pub mod endpoint;
 pub mod frame;
