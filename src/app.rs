@@ -24,6 +24,7 @@ use crate::metrics;
 use crate::platform;
 use crate::route::{Routed, Routes, Table};
 
+mod control;
 mod reload;
 pub mod run;
 mod view;
@@ -57,6 +58,18 @@ pub enum StartError {
         name: Arc<str>,
         /// The address.
         addr: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+        /// Who listens there, where that can be told.
+        who: Option<String>,
+    },
+    /// The admin address, or the one for metrics.
+    #[error("{name}: cannot listen on {listen}: {error}{}", who.as_deref().map(|w| format!(" (used by {w})")).unwrap_or_default())]
+    Admin {
+        /// The table of the config.
+        name: &'static str,
+        /// The address.
+        listen: config::ListenAddr,
         /// What the system said.
         error: io::Error,
         /// Who listens there, where that can be told.

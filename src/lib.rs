@@ -17,12 +17,12 @@
 //! [`config`], [`metrics`] and [`platform`] are leaves, and [`app`] builds all of it.
 #![warn(missing_docs)]
 
+pub mod admin;
 pub mod app;
 pub mod buffer;
 pub mod call;
 pub mod cli;
 pub mod cluster;
-pub mod admin;
 pub mod config;
 pub mod demo;
 pub mod discovery;

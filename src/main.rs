@@ -7,6 +7,6 @@ use tidegate::cli::{self, Commands};
 fn main() -> ExitCode {
     cli::main(&Commands {
         run: tidegate::app::run::run,
-        demo: |_| ExitCode::from(cli::UNABLE),
+        demo: tidegate::app::run::demo,
     })
 }

@@ -1,16 +1,50 @@
 //! What `/services` shows: each service, each registered address, its state and why.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::App;
 use crate::cluster::Cluster;
+use crate::config::Source;
 use crate::discovery::Followed;
 use crate::endpoint::Endpoint;
 use crate::outcome::human;
 use crate::registry::Shown;
 
 impl App {
+    /// Says in the log, once the registries were read (or 2 s have passed), what is listened on and what each service
+    /// has.
+    pub(super) fn say_summary(self: &Arc<Self>) {
+        for (name, addr) in self.listeners() {
+            let service = self
+                .config()
+                .listeners
+                .iter()
+                .find(|l| l.name == name)
+                .and_then(|l| l.service.clone());
+            let whose = service.map_or("each call names its service".to_owned(), |s| {
+                format!("service {s}")
+            });
+            tracing::info!(listener = %name, listen = %addr, "listening: {whose}");
+        }
+        let app = Arc::downgrade(self);
+        tokio::spawn(async move {
+            let until = Instant::now() + Duration::from_secs(2);
+            while let Some(app) = app.upgrade() {
+                let followed = app.routes.followed();
+                if followed.iter().all(|f| f.members.load().known) || Instant::now() >= until {
+                    followed.iter().for_each(|f| say_service(f));
+                    return;
+                }
+                drop((app, followed));
+                sleep(Duration::from_millis(20)).await;
+            }
+        });
+    }
+
     /// The state of everything, as JSON.
     pub fn services(&self) -> Value {
         let registries: Vec<Value> = self.discovery.registries().iter().map(|(name, registry)| {
@@ -33,6 +67,36 @@ impl App {
             .collect();
         json!({ "listeners": listeners, "registries": registries, "services": services, "draining": self.is_draining() })
     }
+}
+
+/// One line for a service at the start.
+fn say_service(followed: &Followed) {
+    let members = followed.members.load();
+    let source = match &followed.source {
+        Source::Registry(name) => format!("registry {name}"),
+        Source::Static(_) => "the config".to_owned(),
+    };
+    let addresses: Vec<String> = members
+        .shown
+        .iter()
+        .map(|shown| {
+            let code = shown
+                .code
+                .map_or(String::new(), |code| format!(" {}", code.label()));
+            let unused = if shown.used { "" } else { ", not used" };
+            format!(
+                "{} ({}{code}{unused})",
+                shown.instance.address,
+                shown.class.label()
+            )
+        })
+        .collect();
+    let addresses = match (addresses.as_slice(), members.known) {
+        ([], false) => "not read yet".to_owned(),
+        ([], true) => "nothing is registered".to_owned(),
+        (some, _) => some.join(", "),
+    };
+    tracing::info!(service = %followed.cluster.name, "service from {source}: {addresses}");
 }
 
 fn service(followed: &Followed) -> Value {

@@ -154,10 +154,17 @@ fn level(table: &mut Section<'_>) -> Option<String> {
             return None;
         }
     }
-    if let Err(error) = EnvFilter::builder().parse(text.text) {
+    // Trimmed, since the parser cuts what is not at the wrong places.
+    let trimmed = text
+        .text
+        .split(',')
+        .map(str::trim)
+        .collect::<Vec<_>>()
+        .join(",");
+    if let Err(error) = EnvFilter::builder().parse(&trimmed) {
         let message = format!("expected log directives, found \"{}\": {error}", text.text);
         table.report.error(text.at, message);
         return None;
     }
-    Some(text.text.into())
+    Some(trimmed)
 }
