@@ -136,7 +136,7 @@ fn turn(stage: &Stage, elapsed: Duration, absent: bool) -> String {
         elapsed.as_secs_f64(),
         if absent { "out of" } else { "back into" },
     );
-    format!("{at:>3.0} s  {addr} is put {how} the registry file\n")
+    format!("{at:>4.1} s  {addr} is put {how} the registry file\n")
 }
 
 /// Ends at Ctrl-C; never, where that cannot be noticed.

@@ -3,10 +3,14 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 
 use super::scene::{Row, Scene};
 use super::story;
+
+/// A line under the header, and nothing else.
+const STYLE: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// Where the scenes go.
 pub(super) struct Screen<'a> {
@@ -15,12 +19,18 @@ pub(super) struct Screen<'a> {
     live: bool,
     /// Lines of the last drawing.
     drawn: usize,
+    /// Scenes shown as lines: each tells another oddity.
+    shown: usize,
 }
 
 impl<'a> Screen<'a> {
     pub(super) fn new(out: &'a mut (dyn Write + Send), live: bool) -> Self {
-        let drawn = 0;
-        Self { out, live, drawn }
+        Self {
+            out,
+            live,
+            drawn: 0,
+            shown: 0,
+        }
     }
 
     /// How often a scene is worth showing.
@@ -39,10 +49,12 @@ impl<'a> Screen<'a> {
     pub(super) fn show(&mut self, scene: &Scene) -> io::Result<()> {
         let oddities = story::oddities(scene);
         if !self.live {
-            let newest = oddities.first().map_or("", String::as_str);
-            return self.say(&format!("{}; {newest}\n", story::totals(scene)));
+            let one = oddities.get(self.shown % oddities.len().max(1));
+            self.shown += 1;
+            let one = one.map_or("", String::as_str);
+            return self.say(&format!("{}; {one}\n", story::totals(scene)));
         }
-        let mut lines: Vec<String> = table(scene).lines().map(|line| line.to_owned()).collect();
+        let mut lines: Vec<String> = table(scene).lines().map(str::to_owned).collect();
         lines.push(story::totals(scene));
         lines.extend(oddities);
         self.erase()?;
@@ -66,27 +78,31 @@ impl<'a> Screen<'a> {
 }
 
 /// The scene as a table.
-fn table(scene: &Scene) -> Table {
+fn table(scene: &Scene) -> String {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(STYLE);
     table.set_header([
         "address",
         "what it is",
         "class",
         "state",
-        "answered",
+        "answers",
         "share",
-        "p50",
-        "p99",
+        "p50 ms",
+        "p99 ms",
         "failed",
     ]);
     for row in &scene.rows {
         table.add_row(cells(row));
     }
-    for column in table.column_iter_mut().skip(4) {
-        column.set_cell_alignment(CellAlignment::Right);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        // 80 characters in all.
+        column.set_padding((0, 0));
+        if index > 3 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
     }
-    table
+    table.trim_fmt()
 }
 
 fn cells(row: &Row) -> [String; 9] {
@@ -95,7 +111,7 @@ fn cells(row: &Row) -> [String; 9] {
         row.addr.to_string(),
         row.role.what().to_owned(),
         or(&row.class, "-"),
-        or(&row.state, "not registered"),
+        or(&row.state, "absent"),
         row.answered.to_string(),
         format!("{:.0} %", row.share * 100.0),
         row.p50.map_or_else(String::new, millis),
@@ -105,5 +121,5 @@ fn cells(row: &Row) -> [String; 9] {
 }
 
 fn millis(span: Duration) -> String {
-    format!("{:.1} ms", span.as_secs_f64() * 1e3)
+    format!("{:.1}", span.as_secs_f64() * 1e3)
 }

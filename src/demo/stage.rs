@@ -54,8 +54,8 @@ impl Role {
         match self {
             Self::Healthy => "healthy",
             Self::Leaving => "healthy too",
-            Self::Slow => "25 ms slower",
-            Self::Nobody => "nobody listens",
+            Self::Slow => "25 ms later",
+            Self::Nobody => "nobody there",
             Self::Silent => "never answers",
         }
     }

@@ -28,7 +28,7 @@ pub(super) fn opening(stage: &Stage, admin: Option<&str>) -> String {
 /// The totals, in a line.
 pub(super) fn totals(scene: &Scene) -> String {
     format!(
-        "{:>3.0} s  {} calls sent: {} answered, {} failed, {} on their way",
+        "{:>4.1} s  {} calls sent: {} answered, {} failed, {} on their way",
         scene.elapsed.as_secs_f64(),
         scene.sent,
         scene.answered,
@@ -41,41 +41,42 @@ pub(super) fn totals(scene: &Scene) -> String {
 pub(super) fn oddities(scene: &Scene) -> Vec<String> {
     [Role::Leaving, Role::Nobody, Role::Silent, Role::Slow]
         .into_iter()
-        .filter_map(|role| oddity(scene.row(role)?))
+        .filter_map(|role| oddity(scene, scene.row(role)?))
         .collect()
 }
 
-fn oddity(row: &Row) -> Option<String> {
-    let addr = row.addr;
+fn oddity(scene: &Scene, row: &Row) -> Option<String> {
+    let (addr, share) = (row.addr, row.share * 100.0);
     match row.role {
-        Role::Healthy => None,
-        Role::Leaving => row
-            .class
-            .is_none()
-            .then(|| format!("{addr} was taken out of the registry file: it gets no further call")),
-        Role::Nobody => Some(match row.why.as_deref().and_then(|why| why.split(':').next()) {
-            Some(down) => format!(
-                "nobody listens at {addr}: {down}, its calls went elsewhere ({})",
-                met(row)
-            ),
-            None => format!("nobody listens at {addr}: no call has met it yet"),
-        }),
-        Role::Silent => (row.failed > 0).then(|| {
-            format!(
-                "{addr} accepts and never answers: {} in {READ_DEADLINE}, its share is nearly nothing now",
-                counted(row.failed, "call was answered with an exception", "calls were answered with exceptions")
-            )
-        }),
-        Role::Slow => (row.answered > 0).then(|| {
-            format!("{addr} is slow: calls go to faster ones, {:.0} % are left to it", row.share * 100.0)
-        }),
+        Role::Leaving if row.class.is_none() => Some(format!(
+            "{addr} is out of the registry file: no further call, its answers stay at {}",
+            row.answered
+        )),
+        Role::Nobody => Some(
+            match row.why.as_deref().and_then(|why| why.split(':').next()) {
+                Some(down) => format!("nobody listens at {addr}: {down}, {}", met(row)),
+                None => format!("nobody listens at {addr}: no call has met it yet"),
+            },
+        ),
+        Role::Silent if row.failed > 0 => Some(format!(
+            "{addr} never answers: after {READ_DEADLINE} callers get an exception; it got {} of {} calls",
+            row.received, scene.sent
+        )),
+        Role::Slow if row.answered > 0 => Some(format!(
+            "{addr} is slow: calls go to faster ones, {share:.0} % are left to it"
+        )),
+        _ => None,
     }
 }
 
 fn met(row: &Row) -> String {
     match row.refused {
-        0 => "none met it".to_owned(),
-        n => counted(n, "call met it", "calls met it"),
+        0 => "no call met it".to_owned(),
+        n => counted(
+            n,
+            "call met it and went elsewhere",
+            "calls met it and went elsewhere",
+        ),
     }
 }
 
@@ -127,7 +128,7 @@ fn cost(row: &Row) -> String {
             row.answered, row.failed
         ),
         Role::Nobody => format!(
-            "{addr} ({what}): {}; {}, failed {}: each went elsewhere in the same call",
+            "{addr} ({what}): {}; {}, failed {}",
             row.state.as_deref().unwrap_or("not registered"),
             met(row),
             row.failed
