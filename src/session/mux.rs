@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, Bytes};
 use futures_util::StreamExt;
@@ -36,15 +36,26 @@ const QUEUE: usize = 1 << 20;
 /// Answers written at once.
 const BATCH: usize = 16;
 
-type Running = Pin<Box<dyn Future<Output = (Arc<Request>, Result<Reply, Failed>)> + Send>>;
+/// A call in flight.
+struct Running {
+    request: Arc<Request>,
+    result: Pin<Box<dyn Future<Output = Result<Reply, Failed>> + Send>>,
+}
+
+impl Future for Running {
+    type Output = (Arc<Request>, Result<Reply, Failed>);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let result = std::task::ready!(self.result.as_mut().poll(cx));
+        Poll::Ready((self.request.clone(), result))
+    }
+}
 
 struct Mux<'a> {
     client: Client,
     door: &'a Arc<Door>,
     cached: Cached,
     running: FuturesUnordered<Running>,
-    /// Those that are told when the caller leaves.
-    calls: Vec<Arc<Request>>,
     out: VecDeque<(Bytes, Held)>,
     out_bytes: usize,
     alarm: Alarm,
@@ -66,7 +77,6 @@ pub(super) async fn serve(
         door,
         cached,
         running: FuturesUnordered::new(),
-        calls: Vec::new(),
         out: VecDeque::new(),
         out_bytes: 0,
         alarm: Alarm::default(),
@@ -76,7 +86,7 @@ pub(super) async fn serve(
     };
     mux.start(first);
     let end = poll_fn(|cx| mux.poll(cx)).await;
-    mux.abandon().await;
+    mux.abandon();
     let closed = match end {
         NoFrame::Closed(closed) => closed,
         bad => refuse_frame(&mut mux.client, door, bad).await,
@@ -168,22 +178,18 @@ impl Mux<'_> {
             }
         };
         debug_assert!(!large || request.upload.is_some());
-        self.calls.push(request.clone());
-        self.running.push(Box::pin(async move {
-            let mut stack = stack(exchange(), Alarm::default());
-            let result = stack
-                .call(RpcCall {
-                    request: request.clone(),
-                    course: Course::new(now),
-                })
-                .await;
-            (request, result)
-        }));
+        let call = RpcCall {
+            request: request.clone(),
+            course: Course::new(now),
+        };
+        self.running.push(Running {
+            request,
+            result: Box::pin(async move { stack(exchange(), Alarm::default()).call(call).await }),
+        });
     }
 
     /// A call has ended: its answer waits to be written.
     fn ended(&mut self, request: &Arc<Request>, result: Result<Reply, Failed>) {
-        self.calls.retain(|call| !Arc::ptr_eq(call, request));
         if let Some(returned) = request
             .upload
             .as_ref()
@@ -269,28 +275,29 @@ impl Mux<'_> {
         }
     }
 
-    /// The connection ends: the calls in flight end with it, each with its outcome.
-    async fn abandon(&mut self) {
-        for call in self.calls.drain(..) {
-            call.status.abandon();
-        }
-        let door = self.door;
-        poll_fn(|cx| {
-            // Abandoned tries end at their next poll; what waits for an endpoint just goes.
-            let running = std::mem::take(&mut self.running);
-            for mut call in running {
-                match call.as_mut().poll(cx) {
-                    Poll::Ready((request, result)) => {
-                        let outcome = result
-                            .as_ref()
-                            .map_or_else(|f| f.outcome, |_| Outcome::ClientGone);
-                        record(door, &request, outcome, Instant::now(), 0);
-                    }
-                    Poll::Pending => record_unrouted(door, Outcome::ClientGone),
-                }
+    /// The connection ends: the calls in flight end with it, each with its outcome. A oneway call is still delivered.
+    fn abandon(&mut self) {
+        let mut cx = Context::from_waker(Waker::noop());
+        for mut call in std::mem::take(&mut self.running) {
+            let request = call.request.clone();
+            if !request.head.expects_reply() {
+                tokio::spawn(deliver(call, self.door.clone()));
+                continue;
             }
-            Poll::Ready(())
-        })
-        .await;
+            request.status.abandon();
+            // An abandoned try ends at its next poll; what waits for an endpoint just goes.
+            let outcome = match Pin::new(&mut call).poll(&mut cx) {
+                Poll::Ready((_, Err(failed))) => failed.outcome,
+                _ => Outcome::ClientGone,
+            };
+            record(self.door, &request, outcome, Instant::now(), 0);
+        }
     }
+}
+
+/// A oneway call whose caller left, to its end.
+async fn deliver(call: Running, door: Arc<Door>) {
+    let (request, result) = call.await;
+    let end = result.map_or_else(|failed| failed.end(), |reply| reply.end);
+    record(&door, &request, end.outcome, end.at, 0);
 }
