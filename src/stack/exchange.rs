@@ -254,7 +254,7 @@ impl Wire {
                 Err(bad) => return Err(self.bad(bad.to_string())),
                 Ok(Progress::Whole { head, len }) => {
                     let frame = buf.split_to(len).freeze();
-                    if frame::is_control(&head, &frame) && self.request.head.seqid != 0 {
+                    if frame::is_control(&head, &frame) {
                         // A mux server says it is going: this connection carries no further call.
                         conn.retire();
                         continue;
