@@ -163,10 +163,7 @@ impl Client {
                 Err(none) => return Err(none),
             }
             let n = poll_fn(|cx| self.poll_more(cx, alarm, &mut reading)).await?;
-            reading.marked += n;
-            if reading.marked >= MARK {
-                (reading.marked, reading.until) = (0, None);
-            }
+            reading.moved(n);
         }
     }
 
@@ -380,4 +377,14 @@ pub struct Reading {
     pub marked: usize,
     /// Room to read for.
     pub len: usize,
+}
+
+impl Reading {
+    /// So many bytes came in: the clock starts anew for each 64 KiB.
+    pub fn moved(&mut self, bytes: usize) {
+        self.marked += bytes;
+        if self.marked >= MARK {
+            (self.marked, self.until) = (0, None);
+        }
+    }
 }

@@ -63,6 +63,8 @@ struct Mux<'a> {
     write_by: Option<Instant>,
     reading: Option<Reading>,
     max_in_flight: usize,
+    /// Nothing more can be read: the connection ends once the calls in flight are answered.
+    ending: Option<Closed>,
 }
 
 /// Carries the connection to its end; `first` is its first call.
@@ -83,6 +85,7 @@ pub(super) async fn serve(
         write_by: None,
         reading: None,
         max_in_flight: door.config().max_in_flight,
+        ending: None,
     };
     mux.start(first);
     let end = poll_fn(|cx| mux.poll(cx)).await;
@@ -104,14 +107,21 @@ impl Mux<'_> {
             if let Poll::Ready(closed) = self.poll_out(cx) {
                 return Poll::Ready(NoFrame::Closed(closed));
             }
-            let idle = self.running.is_empty() && self.out.is_empty();
-            if self.client.poll_closing(cx).is_ready() {
-                if idle {
-                    return Poll::Ready(NoFrame::Closed(Closed::Drain));
+            // A call whose first byte was read is answered, though tidegate is stopping.
+            if self.client.poll_closing(cx).is_ready() && self.client.bytes().is_empty() {
+                self.ending.get_or_insert(Closed::Drain);
+            }
+            if let Some(closed) = self.ending {
+                if self.running.is_empty() && self.out.is_empty() {
+                    return Poll::Ready(NoFrame::Closed(closed));
                 }
                 return Poll::Pending;
             }
             if self.running.len() >= self.max_in_flight || self.out_bytes > QUEUE {
+                // A caller's clock stands still while it is not read from.
+                if let Some(reading) = &mut self.reading {
+                    reading.until = None;
+                }
                 return Poll::Pending;
             }
             match self.poll_call(cx) {
@@ -140,7 +150,11 @@ impl Mux<'_> {
             }
             let room = self.reading.as_ref().map_or(0, |reading| reading.len);
             match self.client.poll_bytes(cx, room) {
-                Poll::Ready(Ok(n)) if n > 0 => {}
+                Poll::Ready(Ok(n)) if n > 0 => {
+                    if let Some(reading) = &mut self.reading {
+                        reading.moved(n);
+                    }
+                }
                 Poll::Ready(_) => return Poll::Ready(Err(Closed::Client.into())),
                 Poll::Pending => return self.poll_clock(cx).map(Err),
             }
@@ -163,12 +177,14 @@ impl Mux<'_> {
     fn start(&mut self, incoming: Incoming) {
         self.door.count_call();
         let now = incoming.complete;
-        let large = incoming.rest.is_some();
         let request = match admit(&mut self.client, self.door, &mut self.cached, incoming) {
             Ok(request) => request,
             Err(refused) => {
                 let (head, frame, failed) = *refused;
                 record_unrouted(self.door, failed.outcome);
+                if failed.closes {
+                    self.ending = Some(Closed::TooLarge);
+                }
                 let named = head.to_service(&frame).unwrap_or("");
                 self.queue(
                     reply_to(&head, &frame, named, &failed, false, false),
@@ -177,7 +193,6 @@ impl Mux<'_> {
                 return;
             }
         };
-        debug_assert!(!large || request.upload.is_some());
         let call = RpcCall {
             request: request.clone(),
             course: Course::new(now),
@@ -196,6 +211,10 @@ impl Mux<'_> {
             .and_then(super::upload::Upload::reclaim)
         {
             self.client.give_back(returned.read, returned.after);
+            if !returned.whole {
+                // What follows on the connection is no frame.
+                self.ending = Some(Closed::TooLarge);
+            }
         }
         let (outcome, at, bytes, held) = match result {
             Ok(reply) => {

@@ -49,7 +49,8 @@ pub async fn serve(mut client: Client, door: &Arc<Door>, alarm: Alarm) -> Closed
         {
             break closed;
         }
-        if client.is_closing() {
+        // A call whose first byte was read is answered, though tidegate is stopping.
+        if client.is_closing() && client.bytes().is_empty() {
             break Closed::Drain;
         }
     };
@@ -128,6 +129,7 @@ pub(super) fn admit(
     } = incoming;
     let target = match door.routes.resolve(door, cached, &head, &frame, complete) {
         Ok(target) => target,
+        Err(failed) if rest.is_some() => return Err(Box::new((head, frame, failed.closing()))),
         Err(failed) => return Err(Box::new((head, frame, failed))),
     };
     let frame_timeout = client.frame_timeout();
