@@ -5,6 +5,7 @@
 #[path = "../golden/captures.rs"]
 mod captures;
 mod framings;
+mod mux;
 mod replay;
 #[path = "../support/mod.rs"]
 mod support;

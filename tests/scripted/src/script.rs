@@ -25,6 +25,8 @@ pub enum Act {
     Keys(Vec<(String, String)>),
     /// Echoes with all its sequence numbers one too high.
     WrongSeqid,
+    /// Echoes with the TTHeader's sequence number one too high, and the message's own right.
+    WrongHeaderSeqid,
     /// Echoes, this many bytes at a time, with this pause in between.
     Drip(usize, Duration),
     /// Writes these bytes instead of an answer, and keeps the connection.

@@ -274,6 +274,9 @@ async fn write(call: &Message, act: Act, writer: &AsyncMutex<OwnedWriteHalf>) ->
             echo.seqid = echo.seqid.wrapping_add(1);
             echo.header.seqid = echo.header.seqid.map(|id| id.wrapping_add(1));
         }
+        Act::WrongHeaderSeqid => {
+            echo.header.seqid = echo.header.seqid.map(|id| id.wrapping_add(1));
+        }
         Act::Keys(keys) => {
             echo.header = keys.iter().fold(echo.header, |header, (key, value)| {
                 header.string(key, value)
