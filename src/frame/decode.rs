@@ -98,15 +98,18 @@ impl Decoder {
     }
 
     /// For a frame that is forwarded before it is whole: what knows where the frame ends in the bytes that follow.
-    /// `taken` bytes, all that the last [`decode`](Self::decode) saw, have been taken out of the buffer; the decoder
-    /// starts afresh. `None` if that look had not reached the frame's head yet.
-    pub fn into_rest(&mut self, taken: usize) -> Option<Rest> {
+    /// `taken`, all that the last [`decode`](Self::decode) saw, is taken out of the buffer; the decoder starts afresh.
+    /// `None` if that look had not reached the frame's head yet.
+    pub fn into_rest(&mut self, taken: &[u8]) -> Option<Rest> {
         let head = self.head?;
         let rest = match self.total {
-            Some(total) => Rest::count(total.saturating_sub(taken) as u64),
+            Some(total) => Rest::count(total.saturating_sub(taken.len()) as u64),
             None => {
                 let fresh = Walk::new(self.limits.depth, self.limits.max_frame);
-                Rest::walk(std::mem::replace(&mut self.walk, fresh), head)
+                let mut walk = std::mem::replace(&mut self.walk, fresh);
+                // Bytes with which nothing could change were not walked yet: they neither end the frame nor spoil it.
+                walk.feed(taken.get(self.walked..)?).ok()?;
+                Rest::walk(walk, head)
             }
         };
         self.reset();

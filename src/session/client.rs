@@ -232,7 +232,7 @@ impl Client {
     /// A frame over `hold`: what is there of it goes first, the rest is passed on as it comes.
     fn first_part(&mut self, head: Head, arrived: Instant) -> Option<Incoming> {
         let frame = self.buf.take()?.split().freeze();
-        let rest = self.decoder.into_rest(frame.len())?;
+        let rest = self.decoder.into_rest(&frame)?;
         let held = std::mem::take(&mut self.held);
         Some(Incoming {
             head,

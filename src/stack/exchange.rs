@@ -306,7 +306,7 @@ impl Wire {
             .take()
             .map(|mut buf| buf.split().freeze())
             .unwrap_or_default();
-        let Some(rest) = self.decoder.into_rest(frame.len()) else {
+        let Some(rest) = self.decoder.into_rest(&frame) else {
             return Err(self.bad("its head is not complete".to_owned()));
         };
         let end = End {

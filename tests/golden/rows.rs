@@ -99,10 +99,12 @@ fn a_frame_streamed_after_its_head_ends_where_it_ends_whole() {
         let follow = [frame.as_slice(), b"\x80\x01 the next one"].concat();
         for cut in 1..frame.len() {
             let mut decoder = Decoder::new(Limits::default(), side);
+            // In two looks: the second may bring too little for anything to change.
+            decoder.decode(&frame[..cut - cut.min(3)]).unwrap();
             let Progress::More { head: known, .. } = decoder.decode(&frame[..cut]).unwrap() else {
                 panic!("{name} is whole after {cut} bytes")
             };
-            let Some(mut rest) = decoder.into_rest(cut) else {
+            let Some(mut rest) = decoder.into_rest(&frame[..cut]) else {
                 assert_eq!(known, None, "{name}");
                 continue;
             };

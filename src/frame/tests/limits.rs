@@ -286,7 +286,7 @@ fn a_streamed_walk_keeps_the_limits() {
     let start = message(1, "Get", 7, &[15, 0, 1, 12, 0, 0, 0, 100]);
     let mut decoder = Decoder::new(small(), Side::Calls);
     decoder.decode(&start).unwrap();
-    let mut rest = decoder.into_rest(start.len()).unwrap();
+    let mut rest = decoder.into_rest(&start).unwrap();
     let empty_lists = [15, 0, 1, 8, 0, 0, 0, 0, 0];
     let fed: Result<Vec<_>, _> = (0..100).map(|_| rest.feed(&empty_lists)).collect();
     assert!(
@@ -302,5 +302,5 @@ fn after_a_reset_the_next_bytes_are_a_frames_first() {
     decoder.decode(&call[..14]).unwrap();
     decoder.reset();
     assert!(matches!(decoder.decode(&call), Ok(Progress::Whole { .. })));
-    assert!(decoder.into_rest(0).is_none());
+    assert!(decoder.into_rest(&[]).is_none());
 }
