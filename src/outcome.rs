@@ -465,7 +465,8 @@ impl fmt::Display for Explain<'_> {
             write!(f, ": {detail}")?;
         }
         if matches!(x.outcome.row().blame, Blame::Endpoint) || x.limit.is_some() {
-            if !x.spent.is_zero() {
+            // Where time ran out, the limit says how long it took.
+            if !x.spent.is_zero() && !matches!(x.limit, Some(Limit::Time(..))) {
                 write!(f, ", spent {}", human(x.spent))?;
             }
             write!(f, ", try {} of {}, phase {}", x.tries.0, x.tries.1, x.phase)?;

@@ -53,7 +53,7 @@ async fn a_failure_names_endpoint_service_limit_try_phase_and_method() {
         .tries(1, 1);
     assert_eq!(
         failed.explain("item", "Get"),
-        "tidegate: no answer from 10.0.3.7:8888 (item) within read_deadline 800ms, spent 800ms, \
+        "tidegate: no answer from 10.0.3.7:8888 (item) within read_deadline 800ms, \
          try 1 of 1, phase first_byte; called Get"
     );
 }

@@ -19,7 +19,8 @@ impl<C: Call + Clone, R: Answer> Policy<C, R, Failed> for TryElsewhere {
         let tries = call.shared().status().tries().max(1);
         let again = again(call, failed);
         if !again {
-            let of = call.shared().target().policy.tries.max(tries);
+            let policy = &call.shared().target().policy;
+            let of = if policy.idempotent { policy.tries } else { 1 }.max(tries);
             *result = Err(failed.clone().tries(tries, of));
             return None;
         }
