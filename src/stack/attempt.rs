@@ -148,15 +148,10 @@ fn end<S: Shared>(shared: &S, began: Instant, outcome: Outcome, read: Option<Dur
         }
         reach => (Phase::Write, reach),
     };
-    let limit = match (read, shared.stated()) {
-        (Some(after), _) => Some(Limit::Time("read_deadline", after)),
-        (None, _) if matches!(outcome, Outcome::ClientGone | Outcome::ClientGoneOverdue) => None,
-        (None, Some(stated)) => Some(Limit::Time("the caller's deadline", stated)),
-        (None, None) => shared
-            .target()
-            .policy
-            .deadline
-            .map(|d| Limit::Time("deadline", d)),
+    let limit = match read {
+        Some(after) => Some(Limit::Time("read_deadline", after)),
+        None if matches!(outcome, Outcome::ClientGone | Outcome::ClientGoneOverdue) => None,
+        None => super::deadline::limit(shared),
     };
     let failed = Failed::new(outcome, now).during(phase, reach);
     match limit {

@@ -7,7 +7,7 @@ use tower::{Layer, Service};
 
 use crate::call::{Call, CallService, Shared};
 use crate::config::DeadlineSource;
-use crate::outcome::Failed;
+use crate::outcome::{Failed, Limit};
 
 /// See the module.
 #[derive(Clone, Copy)]
@@ -54,6 +54,16 @@ impl<C: Call, S: CallService<C>> Service<C> for Deadline<S> {
             call.course_mut().until = Some(until);
         }
         self.inner.call(call)
+    }
+}
+
+/// The deadline that holds for the call, as its error names it: the caller's own, or the policy's where that is smaller.
+pub fn limit<S: Shared>(shared: &S) -> Option<Limit> {
+    match (shared.stated(), shared.target().policy.deadline) {
+        (Some(stated), own) if own.is_none_or(|own| own >= stated) => {
+            Some(Limit::Time("the caller's deadline", stated))
+        }
+        (_, own) => own.map(|own| Limit::Time("deadline", own)),
     }
 }
 

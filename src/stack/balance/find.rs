@@ -15,6 +15,7 @@ use crate::call::{Call, Shared, Target, Tried, Try};
 use crate::cluster::{Cluster, Knowledge};
 use crate::endpoint::{Pick, Place};
 use crate::outcome::{Failed, Limit, Outcome, Phase, Reach};
+use crate::stack::deadline;
 use crate::upstream::Conn;
 use crate::upstream::connect::connect;
 
@@ -89,13 +90,7 @@ fn until<C: Call>(call: &C) -> Instant {
 fn too_late<C: Call>(call: &C, phase: Phase, what: &str) -> Failed {
     let now = Instant::now();
     let shared = call.shared();
-    let limit = match shared.stated() {
-        Some(stated) => Limit::Time("the caller's deadline", stated),
-        None => Limit::Time(
-            "deadline",
-            shared.target().policy.deadline.unwrap_or_default(),
-        ),
-    };
+    let limit = deadline::limit(shared).unwrap_or(Limit::Time("deadline", Duration::ZERO));
     let spent = now.saturating_duration_since(shared.arrived());
     Failed::new(Outcome::Deadline, now)
         .during(phase, Reach::Unwritten)
