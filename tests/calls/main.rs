@@ -9,3 +9,4 @@ mod mux;
 mod replay;
 #[path = "../support/mod.rs"]
 mod support;
+mod time;
