@@ -33,6 +33,16 @@ impl Buf {
         Self(kept.unwrap_or_else(|| BytesMut::with_capacity(SIZE)))
     }
 
+    /// The frame of `len` bytes at the front. One that fills the buffer takes it along: the memory is not shared then,
+    /// and goes back to the pile with the frame. `slot` keeps what comes after it.
+    #[inline]
+    pub fn split_frame(slot: &mut Option<Self>, len: usize) -> Self {
+        match slot {
+            Some(buf) if buf.len() > len => Self(buf.split_to(len)),
+            slot => slot.take().unwrap_or_default(),
+        }
+    }
+
     /// Makes room for the rest of a frame of `len` bytes, and one byte more: a read that exactly fills its buffer
     /// would have to ask the system once more whether that was all.
     #[inline]
@@ -44,10 +54,35 @@ impl Buf {
     }
 }
 
+impl Default for Buf {
+    /// Nothing, and no memory.
+    fn default() -> Self {
+        Self(BytesMut::new())
+    }
+}
+
 impl Deref for Buf {
     type Target = BytesMut;
     fn deref(&self) -> &BytesMut {
         &self.0
+    }
+}
+
+impl From<BytesMut> for Buf {
+    fn from(bytes: BytesMut) -> Self {
+        Self(bytes)
+    }
+}
+
+impl From<&[u8]> for Buf {
+    fn from(bytes: &[u8]) -> Self {
+        Self(BytesMut::from(bytes))
+    }
+}
+
+impl std::fmt::Debug for Buf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes", self.len())
     }
 }
 

@@ -150,7 +150,7 @@ pub struct Try<C> {
     /// Its place among the endpoint's calls.
     pub place: Place,
     /// The connection to send it on.
-    pub conn: Conn,
+    pub conn: Box<Conn>,
 }
 
 impl<C: Call> Call for Try<C> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::buffer::Held;
+use crate::buffer::{Buf, Held};
 use crate::call::{Answer, Call, Course, Rider, Shared, Status, Target};
 use crate::frame::{Head, Kind};
 use crate::outcome::{End, Failed};
@@ -20,7 +20,7 @@ pub struct Request {
     /// What its head says.
     pub head: Head,
     /// The frame, or its first part.
-    pub frame: Bytes,
+    pub frame: Buf,
     /// The rest of a frame over `hold`, still to be read from the caller.
     pub upload: Option<Upload>,
     /// The reply must be whole: it goes to a connection with several calls in flight.
@@ -100,7 +100,7 @@ pub struct Reply {
     /// What its head says; `None` for a call that expects none.
     pub head: Option<Head>,
     /// The frame, or its first part.
-    pub frame: Bytes,
+    pub frame: Buf,
     /// The rest, if it is still to come.
     pub body: Option<Box<dyn ReplyBody>>,
     /// How the call ended, as far as is known.

@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::buffer::Buf;
+use crate::frame::Decoder;
 use crate::platform::{self, Idle, TcpStats};
 
 pub mod connect;
@@ -23,6 +24,8 @@ pub struct Conn {
     pub stream: TcpStream,
     /// What was read and not used yet; `None` while there is nothing.
     pub buf: Option<Buf>,
+    /// Finds replies in it; made for the first call.
+    pub decoder: Option<Decoder>,
     /// Calls it has carried; 0 on a fresh connection.
     pub served: u64,
     /// Bytes written to it in all.
@@ -46,17 +49,18 @@ pub enum Delivery {
 
 impl Conn {
     /// A connection just made.
-    pub fn new(stream: TcpStream, now: Instant) -> Self {
+    pub fn new(stream: TcpStream, now: Instant) -> Box<Self> {
         let base = platform::tcp_stats(&stream);
-        Self {
+        Box::new(Self {
             stream,
             buf: None,
+            decoder: None,
             served: 0,
             sent: 0,
             base,
             idle_since: now,
             retired: false,
-        }
+        })
     }
 
     /// What became of the bytes written after the first `before` bytes of this connection (Linux: `TCP_INFO`).
@@ -92,7 +96,7 @@ impl Conn {
 
 /// The idle connections to one endpoint, newest last.
 pub struct Pool {
-    idle: Mutex<Vec<Conn>>,
+    idle: Mutex<Vec<Box<Conn>>>,
     /// How many there are, for the metrics.
     count: AtomicUsize,
 }
@@ -100,7 +104,7 @@ pub struct Pool {
 /// What was found when a connection was asked for.
 pub struct Taken {
     /// A connection that may be used.
-    pub conn: Option<Conn>,
+    pub conn: Option<Box<Conn>>,
     /// How many were found dead on the way to it.
     pub dead: usize,
 }
@@ -134,7 +138,7 @@ impl Pool {
     }
 
     /// Keeps a connection for later, if fewer than `max_idle` are kept and nothing was left unread on it.
-    pub fn put(&self, mut conn: Conn, now: Instant, max_idle: usize) {
+    pub fn put(&self, mut conn: Box<Conn>, now: Instant, max_idle: usize) {
         if conn.buf.as_ref().is_some_and(|buf| !buf.is_empty()) {
             return;
         }

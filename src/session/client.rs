@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -35,6 +35,8 @@ pub struct Client {
     frame_timeout: Duration,
     idle_timeout: Duration,
     write_timeout: Duration,
+    /// When the last call ended: the idle clock starts there, with no further look at the time.
+    idle_since: Option<Instant>,
     drain: Drain,
 }
 
@@ -43,7 +45,7 @@ pub struct Incoming {
     /// Its head.
     pub head: Head,
     /// The frame, or its first part.
-    pub frame: Bytes,
+    pub frame: Buf,
     /// What is still to come of a frame over `hold`.
     pub rest: Option<Rest>,
     /// When its first byte came in, and when it was complete.
@@ -59,9 +61,9 @@ pub enum NoFrame {
     /// The connection ends.
     Closed(Closed),
     /// The frame is bad: answered where it can be, then the connection ends.
-    Bad(Box<BadFrame>, Option<Head>, Bytes, Instant),
+    Bad(Box<BadFrame>, Option<Head>, Buf, Instant),
     /// No room to hold it.
-    NoRoom(Option<Head>, Bytes, Instant),
+    NoRoom(Option<Head>, Buf, Instant),
 }
 
 impl From<Closed> for NoFrame {
@@ -89,6 +91,7 @@ impl Client {
             frame_timeout: config.frame_timeout,
             idle_timeout: config.client_idle_timeout,
             write_timeout: config.client_write_timeout,
+            idle_since: None,
             drain: door.drain.clone(),
         }
     }
@@ -116,7 +119,7 @@ impl Client {
 
     /// Waits for the first bytes of a connection, or of the next frame.
     pub async fn first_bytes(&mut self, alarm: &Alarm, idle: Duration) -> Result<(), Closed> {
-        let mut until = None;
+        let mut until = self.idle_since.map(|since| since + idle);
         poll_fn(|cx| {
             match self.poll_read(cx, 0) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(Closed::Client)),
@@ -149,6 +152,7 @@ impl Client {
         if self.bytes().is_empty() {
             self.first_bytes(alarm, self.idle_timeout).await?;
         }
+        self.idle_since = None;
         let arrived = Instant::now();
         let mut reading = Reading {
             arrived,
@@ -183,10 +187,7 @@ impl Client {
                 if !self.held.set(len) {
                     return Err(self.no_room(Some(head), arrived));
                 }
-                let frame = buf.split_to(len).freeze();
-                if buf.is_empty() {
-                    self.buf = None;
-                }
+                let frame = Buf::split_frame(&mut self.buf, len);
                 let held = std::mem::take(&mut self.held);
                 Ok(Some(Incoming {
                     head,
@@ -213,7 +214,7 @@ impl Client {
                 Err(NoFrame::Bad(
                     Box::new(bad),
                     head,
-                    buf.split().freeze(),
+                    self.buf.take().unwrap_or_default(),
                     reading.arrived,
                 ))
             }
@@ -221,17 +222,13 @@ impl Client {
     }
 
     fn no_room(&mut self, head: Option<Head>, arrived: Instant) -> NoFrame {
-        let bytes = self
-            .buf
-            .as_mut()
-            .map(|buf| buf.split().freeze())
-            .unwrap_or_default();
+        let bytes = self.buf.take().unwrap_or_default();
         NoFrame::NoRoom(head, bytes, arrived)
     }
 
     /// A frame over `hold`: what is there of it goes first, the rest is passed on as it comes.
     fn first_part(&mut self, head: Head, arrived: Instant) -> Option<Incoming> {
-        let frame = self.buf.take()?.split().freeze();
+        let frame = self.buf.take()?;
         let rest = self.decoder.into_rest(&frame)?;
         let held = std::mem::take(&mut self.held);
         Some(Incoming {
@@ -288,6 +285,12 @@ impl Client {
     /// Whether tidegate is closing its connections; if not, the task is woken when it does.
     pub fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.drain.poll_closing(cx)
+    }
+
+    /// A call has ended.
+    #[inline]
+    pub fn ended(&mut self, at: Instant) {
+        self.idle_since = Some(at);
     }
 
     /// Whether tidegate is closing its connections.

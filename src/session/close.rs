@@ -5,6 +5,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::LINGER;
+use crate::buffer::Buf;
 
 /// Why a client connection ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,12 +65,13 @@ pub(super) async fn gently(mut stream: TcpStream) {
     let (time, mut room) = LINGER;
     let drain = async {
         stream.shutdown().await?;
-        let mut sink = [0u8; 4096];
+        let mut sink = Buf::take();
         while room > 0 {
-            match stream.read(&mut sink).await? {
+            match stream.read_buf(&mut *sink).await? {
                 0 => break,
                 n => room = room.saturating_sub(n),
             }
+            sink.clear();
         }
         std::io::Result::Ok(())
     };

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use bytes::{Buf, Bytes};
+use bytes::Buf as _;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
@@ -20,7 +20,7 @@ use super::client::{Client, Incoming, NoFrame, Reading};
 use super::close::Closed;
 use super::record::{record, record_unrouted};
 use super::thrift::{admit, log, refuse_frame, reply_to};
-use crate::buffer::Held;
+use crate::buffer::{Buf, Held};
 use crate::call::Course;
 use crate::config::OnDeadline;
 use crate::listener::Door;
@@ -56,7 +56,7 @@ struct Mux<'a> {
     door: &'a Arc<Door>,
     cached: Cached,
     running: FuturesUnordered<Running>,
-    out: VecDeque<(Bytes, Held)>,
+    out: VecDeque<(Buf, Held)>,
     out_bytes: usize,
     alarm: Alarm,
     /// By when the caller must have read something, while answers wait.
@@ -247,12 +247,12 @@ impl Mux<'_> {
             request,
             outcome,
             at,
-            bytes.as_ref().map_or(0, Bytes::len),
+            bytes.as_ref().map_or(0, |bytes| bytes.len()),
         );
         self.queue(bytes, held);
     }
 
-    fn queue(&mut self, bytes: Option<Bytes>, held: Held) {
+    fn queue(&mut self, bytes: Option<Buf>, held: Held) {
         if let Some(bytes) = bytes {
             self.out_bytes += bytes.len();
             self.out.push_back((bytes, held));

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use bytes::Bytes;
+use bytes::BytesMut;
 use tokio::time::Instant;
 
 use super::client::{Client, Incoming, NoFrame};
@@ -13,6 +13,7 @@ use super::close::Closed;
 use super::mux;
 use super::record::{record, record_unrouted};
 use super::upload::Upload;
+use crate::buffer::Buf;
 use crate::call::{CallService, Course, Status};
 use crate::config::OnDeadline;
 use crate::frame::{self, BadFrame, Head};
@@ -110,7 +111,7 @@ async fn one(
 }
 
 /// What could not be admitted: its head and frame, for the answer, and why.
-pub(super) type Refused = (Head, Bytes, Failed);
+pub(super) type Refused = (Head, Buf, Failed);
 
 /// The call with its target, or why it has none.
 pub(super) fn admit(
@@ -168,7 +169,7 @@ async fn deliver(
     let mut at = reply.end.at;
     let mut len = reply.frame.len();
     if let (Some(head), true, None) = (&reply.head, client.is_closing(), &reply.body) {
-        reply.frame = frame::with_string(head, &reply.frame, "crrst", "1");
+        reply.frame = Buf::from(&frame::with_string(head, &reply.frame, "crrst", "1")[..]);
     }
     let wrote = client.write(&reply.frame).await;
     let mut outcome = reply.end.outcome;
@@ -178,7 +179,7 @@ async fn deliver(
         }
     });
     if let Some(body) = reply.body.as_deref_mut() {
-        reply.frame = Bytes::new();
+        reply.frame = Buf::default();
         while ended.is_ok() {
             let chunk = match poll_fn(|cx| body.poll_chunk(cx)).await {
                 None => break,
@@ -208,6 +209,7 @@ async fn deliver(
     } else if ended.is_err() {
         (outcome, at) = (Outcome::ClientGone, Instant::now());
     }
+    client.ended(at);
     record(door, request, outcome, at, len);
     ended
 }
@@ -257,7 +259,7 @@ pub(super) fn reply_to(
     failed: &Failed,
     silent: bool,
     closing: bool,
-) -> Option<Bytes> {
+) -> Option<Buf> {
     let type_id = match failed.outcome.row().told {
         Told::Exception | Told::Reply => INTERNAL,
         Told::Unknown => UNKNOWN_SERVICE,
@@ -268,13 +270,9 @@ pub(super) fn reply_to(
         return None;
     }
     let text = failed.explain(service, &head.method(call));
-    Some(frame::exception(
-        head,
-        call,
-        type_id,
-        &text,
-        closing || failed.closes,
-    ))
+    let closing = closing || failed.closes;
+    let answer = frame::exception(head, call, type_id, &text, closing);
+    Some(Buf::from(BytesMut::from(answer)))
 }
 
 /// One line for a call that failed and was not its caller's doing.
@@ -294,7 +292,7 @@ async fn refuse(
     client: &mut Client,
     door: &Door,
     head: &Head,
-    frame: &Bytes,
+    frame: &[u8],
     failed: Failed,
 ) -> Result<(), Closed> {
     record_unrouted(door, failed.outcome);

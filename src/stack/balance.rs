@@ -88,7 +88,11 @@ impl<S: Clone> Balance<S> {
 
 /// A pooled connection to the place's endpoint.
 #[inline]
-pub(crate) fn pooled(target: &Target, place: &Place, now: tokio::time::Instant) -> Option<Conn> {
+pub(crate) fn pooled(
+    target: &Target,
+    place: &Place,
+    now: tokio::time::Instant,
+) -> Option<Box<Conn>> {
     let taken = place.endpoint().pool.take(now, target.service.idle_timeout);
     if taken.dead > 0 {
         target
@@ -102,7 +106,7 @@ pub(crate) fn pooled(target: &Target, place: &Place, now: tokio::time::Instant) 
 
 /// The call at its endpoint.
 #[inline]
-pub(crate) fn attach<C: Call>(call: C, place: Place, conn: Conn) -> Try<C> {
+pub(crate) fn attach<C: Call>(call: C, place: Place, conn: Box<Conn>) -> Try<C> {
     Try {
         endpoint: place.endpoint().clone(),
         call,

@@ -17,7 +17,7 @@ use tokio_util::io::poll_read_buf;
 use tower::service_fn;
 
 use crate::buffer::{Buf, Held};
-use crate::call::{CallService, Course, Fate, Shared, Try};
+use crate::call::{CallService, Course, Shared, Try};
 use crate::endpoint::Place;
 use crate::frame::{self, Decoder, Digits, Head, Limits, Progress, Side, Verdict};
 use crate::outcome::{End, Failed, Outcome, Phase, Reach};
@@ -25,13 +25,12 @@ use crate::rpc::{Reply, Request, RpcCall};
 use crate::upstream::{Conn, Delivery};
 
 mod body;
+mod orphan;
 
 use body::Body;
 
 /// A read deadline starts anew whenever so many bytes have moved.
 const MARK: usize = 64 * 1024;
-/// How long an orphan waits where no read deadline holds.
-const ORPHAN: Duration = Duration::from_secs(3);
 /// What Kitex writes on a call that was sent before (`retry.TransitKey`, as a persistent key).
 const RETRIED: (&str, &str) = ("RPC_PERSIST_RetryReq", "1");
 
@@ -52,11 +51,10 @@ async fn run(tried: Try<RpcCall>) -> Result<Reply, Failed> {
 
 /// A call at its connection.
 struct Wire {
-    conn: Option<Conn>,
+    conn: Option<Box<Conn>>,
     place: Option<Place>,
     request: Arc<Request>,
     course: Course,
-    decoder: Decoder,
     /// Bytes that the connection had carried before this call.
     before: u64,
     written: bool,
@@ -64,40 +62,27 @@ struct Wire {
 
 impl Wire {
     fn new(tried: Try<RpcCall>) -> Self {
-        let limits = Limits {
-            max_frame: tried.call.request.limits.1,
-            ..Limits::default()
-        };
         Self {
             before: tried.conn.sent,
             conn: Some(tried.conn),
             place: Some(tried.place),
             course: tried.call.course,
             request: tried.call.request,
-            decoder: Decoder::new(limits, Side::Replies),
             written: false,
         }
     }
 
     /// Sends the call: the caller's own bytes, but for the time that is left and the mark of a call sent again.
     async fn send(&mut self) -> Result<(), Failed> {
-        let (mut head, mut bytes) = (self.request.head, self.request.frame.clone());
-        if self.course.resent && head.tt.is_some() && self.request.upload.is_none() {
-            (head, bytes) = marked(head, bytes);
-        }
-        match patch(&head, &self.course) {
-            None => self.write(&mut [IoSlice::new(&bytes)]).await?,
-            Some((at, digits)) => {
-                let (front, back) = bytes.split_at(at);
-                let back = &back[digits.len()..];
-                self.write(&mut [
-                    IoSlice::new(front),
-                    IoSlice::new(&digits),
-                    IoSlice::new(back),
-                ])
-                .await?;
-            }
-        }
+        let again = self.course.resent && self.request.upload.is_none();
+        let sent = if again && self.request.head.tt.is_some() {
+            let (head, frame) = marked(&self.request.head, &self.request.frame);
+            self.send_frame(&head, &frame).await
+        } else {
+            let request = self.request.clone();
+            self.send_frame(&request.head, &request.frame).await
+        };
+        sent.map_err(|error| self.lost(&error))?;
         if self.request.upload.is_some() {
             self.pass_on_upload().await?;
         }
@@ -105,14 +90,22 @@ impl Wire {
         Ok(())
     }
 
-    async fn write(&mut self, mut parts: &mut [IoSlice<'_>]) -> Result<(), Failed> {
-        let mut marked = 0;
-        let mut waited = false;
+    async fn send_frame(&mut self, head: &Head, frame: &[u8]) -> io::Result<()> {
+        match patch(head, &self.course) {
+            None => self.write(&mut [IoSlice::new(frame)]).await,
+            Some((at, digits)) => {
+                let (front, back) = frame.split_at(at);
+                let back = IoSlice::new(&back[digits.len()..]);
+                self.write(&mut [IoSlice::new(front), IoSlice::new(&digits), back])
+                    .await
+            }
+        }
+    }
+
+    async fn write(&mut self, mut parts: &mut [IoSlice<'_>]) -> io::Result<()> {
+        let (mut marked, mut waited) = (0, false);
         while !parts.is_empty() {
-            let conn = self
-                .conn
-                .as_mut()
-                .expect("a connection is here until the try ends");
+            let conn = self.conn.as_mut().ok_or(io::ErrorKind::NotConnected)?;
             let wrote = poll_fn(|cx| {
                 let stream = Pin::new(&mut conn.stream);
                 let poll = match &*parts {
@@ -121,18 +114,15 @@ impl Wire {
                 };
                 waited |= poll.is_pending();
                 poll
-            })
-            .await;
-            match wrote {
-                Ok(0) => return Err(self.lost(&io::ErrorKind::WriteZero.into())),
-                Ok(n) => {
-                    conn.sent += n as u64;
-                    marked += n;
-                    self.request.status.reached(Reach::Written);
-                    IoSlice::advance_slices(&mut parts, n);
-                }
-                Err(error) => return Err(self.lost(&error)),
-            }
+            });
+            let n = match wrote.await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                n => n,
+            };
+            conn.sent += n as u64;
+            marked += n;
+            self.request.status.reached(Reach::Written);
+            IoSlice::advance_slices(&mut parts, n);
             if marked >= MARK || (waited && parts.is_empty()) {
                 marked = 0;
                 self.moved();
@@ -163,7 +153,10 @@ impl Wire {
             self.moved();
             match chunk {
                 None => return Ok(()),
-                Some(Ok(bytes)) => self.write(&mut [IoSlice::new(&bytes)]).await?,
+                Some(Ok(bytes)) => {
+                    let wrote = self.write(&mut [IoSlice::new(&bytes)]).await;
+                    wrote.map_err(|error| self.lost(&error))?;
+                }
                 Some(Err(outcome)) => {
                     self.conn = None;
                     return Err(Failed::new(outcome, Instant::now())
@@ -191,7 +184,7 @@ impl Wire {
         };
         Ok(Reply {
             head: None,
-            frame: Bytes::new(),
+            frame: Buf::default(),
             body: None,
             end,
             held: Held::default(),
@@ -219,13 +212,10 @@ impl Wire {
 
     /// Reads once. Nothing is held while there is nothing.
     async fn read(&mut self) -> io::Result<usize> {
-        let conn = self
-            .conn
-            .as_mut()
-            .expect("a connection is here until the try ends");
+        let conn = self.conn.as_deref_mut();
         let Conn {
             stream, buf: slot, ..
-        } = conn;
+        } = conn.ok_or(io::ErrorKind::NotConnected)?;
         poll_fn(|cx| {
             let mut buf = slot.take().unwrap_or_else(Buf::take);
             let poll = poll_read_buf(Pin::new(&mut *stream), cx, &mut *buf);
@@ -239,30 +229,27 @@ impl Wire {
 
     /// The reply, if it is there: whole, or the first part of a large one.
     fn decoded(&mut self) -> Result<Option<Reply>, Failed> {
+        let (hold, max_frame) = self.request.limits;
         loop {
-            let conn = self
-                .conn
-                .as_mut()
-                .expect("a connection is here until the try ends");
-            let Some(buf) = &mut conn.buf else {
+            let Some(conn) = self.conn.as_deref_mut() else {
                 return Ok(None);
             };
-            if buf.is_empty() {
+            let decoder = conn.decoder.get_or_insert_with(|| replies(max_frame));
+            let Some(buf) = conn.buf.as_mut().filter(|buf| !buf.is_empty()) else {
                 return Ok(None);
-            }
-            match self.decoder.decode(buf) {
+            };
+            match decoder.decode(buf) {
                 Err(bad) => return Err(self.bad(bad.to_string())),
                 Ok(Progress::Whole { head, len }) => {
-                    let frame = buf.split_to(len).freeze();
-                    if frame::is_control(&head, &frame) {
-                        // A mux server says it is going: this connection carries no further call.
-                        conn.retire();
-                        continue;
+                    let frame = Buf::split_frame(&mut conn.buf, len);
+                    if !frame::is_control(&head, &frame) {
+                        return self.whole(head, frame).map(Some);
                     }
-                    return self.whole(head, frame).map(Some);
+                    // A mux server says it is going: this connection carries no further call.
+                    conn.retire();
                 }
                 Ok(Progress::More { need, head, total }) => {
-                    let (hold, len) = (self.request.limits.0, buf.len());
+                    let len = buf.len();
                     let large = total.unwrap_or(len + need) > hold && len >= MARK.min(hold);
                     if let (Some(head), true, false) = (head, large, self.request.whole_reply) {
                         return self.stream(head).map(Some);
@@ -274,7 +261,7 @@ impl Wire {
         }
     }
 
-    fn whole(&mut self, head: Head, frame: Bytes) -> Result<Reply, Failed> {
+    fn whole(&mut self, head: Head, frame: Buf) -> Result<Reply, Failed> {
         self.check(&head)?;
         let mut held = Held::default();
         if !held.set(frame.len()) {
@@ -301,12 +288,9 @@ impl Wire {
         let (Some(mut conn), Some(place)) = (self.conn.take(), self.place.take()) else {
             return Err(self.bad("its connection is gone".to_owned()));
         };
-        let frame = conn
-            .buf
-            .take()
-            .map(|mut buf| buf.split().freeze())
-            .unwrap_or_default();
-        let Some(rest) = self.decoder.into_rest(&frame) else {
+        let frame = conn.buf.take().unwrap_or_default();
+        let rest = conn.decoder.as_mut().and_then(|d| d.into_rest(&frame));
+        let Some(rest) = rest else {
             return Err(self.bad("its head is not complete".to_owned()));
         };
         let end = End {
@@ -403,79 +387,8 @@ impl Wire {
     }
 }
 
-impl Drop for Wire {
-    fn drop(&mut self) {
-        if self.conn.is_some() && self.written && self.request.status.fate() != Fate::Close {
-            self.leave_orphan();
-        }
-    }
-}
-
-impl Wire {
-    /// The rest of the call, with nobody to answer: it keeps its place until the late reply, or its read deadline.
-    #[cold]
-    fn leave_orphan(&mut self) {
-        let (Some(conn), Some(place)) = (self.conn.take(), self.place.take()) else {
-            return;
-        };
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            return;
-        };
-        let Some(place) = place.orphan() else { return };
-        let read = super::attempt::read_deadline(&self.request);
-        let wait = read.unwrap_or(ORPHAN).saturating_sub(
-            self.request
-                .arrived
-                .elapsed()
-                .saturating_sub(self.request.status.progressed()),
-        );
-        let limits = Limits {
-            max_frame: self.request.limits.1,
-            ..Limits::default()
-        };
-        let orphan = Wire {
-            conn: Some(conn),
-            place: Some(place),
-            request: self.request.clone(),
-            course: self.course,
-            decoder: std::mem::replace(&mut self.decoder, Decoder::new(limits, Side::Replies)),
-            before: self.before,
-            written: true,
-        };
-        let charged = self.request.status.fate() == Fate::ChargedOrphan;
-        runtime.spawn(async move {
-            // Marked as one that closes from now on: an orphan leaves no orphan.
-            orphan.request.status.doom(Fate::Close);
-            let began = orphan.course.now;
-            let endpoint = orphan.place.as_ref().map(|place| place.endpoint().clone());
-            let late = tokio::time::timeout(wait, orphan.wait()).await;
-            if let (Some(endpoint), true, false) = (endpoint, matches!(late, Ok(true)), charged) {
-                endpoint.load.observe(began.elapsed(), Instant::now());
-            }
-        });
-    }
-
-    /// Waits for the late reply. True if it came.
-    async fn wait(mut self) -> bool {
-        match self.receive().await {
-            Ok(mut reply) => {
-                // A large one is read to its end, so that its connection can be used again.
-                while let Some(body) = reply.body.as_deref_mut() {
-                    match poll_fn(|cx| body.poll_chunk(cx)).await {
-                        Some(Ok(_)) => {}
-                        Some(Err(_)) => return false,
-                        None => break,
-                    }
-                }
-                true
-            }
-            Err(_) => false,
-        }
-    }
-}
-
 /// Back to the pool; closed if the peer asked for it, if the endpoint is gone, or if bytes were left over.
-fn give_back(mut conn: Conn, place: &Place, head: &Head, now: Instant, max_idle: usize) {
+fn give_back(mut conn: Box<Conn>, place: &Place, head: &Head, now: Instant, max_idle: usize) {
     let closing = head.tt.is_some_and(|tt| tt.closing);
     if closing || conn.is_retired() || place.endpoint().is_removed() {
         return;
@@ -500,13 +413,23 @@ fn overloaded() -> Failed {
         .because("no room to hold the reply")
 }
 
+/// A connection's decoder.
+#[cold]
+fn replies(max_frame: usize) -> Decoder {
+    let limits = Limits {
+        max_frame,
+        ..Limits::default()
+    };
+    Decoder::new(limits, Side::Replies)
+}
+
 /// The frame with Kitex's mark of a retry, and its head.
 #[cold]
-fn marked(head: Head, frame: Bytes) -> (Head, Bytes) {
-    let marked = frame::with_string(&head, &frame, RETRIED.0, RETRIED.1);
+fn marked(head: &Head, frame: &[u8]) -> (Head, Bytes) {
+    let marked = frame::with_string(head, frame, RETRIED.0, RETRIED.1);
     match Decoder::new(Limits::default(), Side::Calls).decode(&marked) {
         Ok(Progress::Whole { head, .. }) => (head, marked),
-        _ => (head, frame),
+        _ => (*head, Bytes::copy_from_slice(frame)),
     }
 }
 

@@ -26,7 +26,7 @@ pub struct ConnectError {
 ///
 /// What is this host's own doing (no descriptor, no local port) is `overloaded` and nobody's fault; the rest is the
 /// endpoint's.
-pub async fn connect(addr: SocketAddr, limit: Duration) -> Result<Conn, ConnectError> {
+pub async fn connect(addr: SocketAddr, limit: Duration) -> Result<Box<Conn>, ConnectError> {
     match timeout(limit, dial(addr)).await {
         Ok(Ok(stream)) => Ok(Conn::new(stream, Instant::now())),
         Ok(Err(error)) => Err(ConnectError {

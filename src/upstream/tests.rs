@@ -4,7 +4,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 
-async fn pair() -> (Conn, TcpStream) {
+async fn pair() -> (Box<Conn>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let (ours, theirs) = tokio::join!(

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use scripted::wire::key::RPC_TIMEOUT;
+use scripted::header::key::RPC_TIMEOUT;
 use scripted::{Act, Answer, Framing, Header, Options, Server};
 
 use crate::support::proxy::{Setup, eventually, ms};

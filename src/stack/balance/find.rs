@@ -76,7 +76,7 @@ async fn at<C: Call>(call: C, place: Place, began: Instant) -> Result<Try<C>, Fa
 }
 
 /// The try begins now, not when the wait began.
-fn started<C: Call>(mut call: C, place: Place, conn: Conn, began: Instant) -> Try<C> {
+fn started<C: Call>(mut call: C, place: Place, conn: Box<Conn>, began: Instant) -> Try<C> {
     call.course_mut().now = Instant::now().max(began);
     attach(call, place, conn)
 }
@@ -164,7 +164,7 @@ async fn wait_for_registry<C: Call>(call: &C) -> Result<(), Failed> {
 
 /// Every endpoint is down, or there is none. The endpoint nearest to its return is dialled by one call at a time; the
 /// others wait for that. `None`: look again, something came up.
-async fn rescue<C: Call>(call: &C) -> Result<Option<(Place, Conn)>, Failed> {
+async fn rescue<C: Call>(call: &C) -> Result<Option<(Place, Box<Conn>)>, Failed> {
     let target = call.shared().target();
     let cluster = &target.cluster;
     if cluster.set().all.is_empty() {
@@ -235,7 +235,7 @@ fn all_down(cluster: &Cluster, failed: Failed) -> Failed {
 }
 
 /// Dials the place's endpoint, and others when it fails or dawdles: the first to connect wins. Nothing is written yet.
-async fn dial<C: Call>(call: &C, first: Place) -> Result<(Place, Conn), Failed> {
+async fn dial<C: Call>(call: &C, first: Place) -> Result<(Place, Box<Conn>), Failed> {
     let target = call.shared().target();
     let (policy, until) = (&target.service, until(call));
     let mut tried = call.course().tried;
@@ -273,7 +273,7 @@ async fn dial<C: Call>(call: &C, first: Place) -> Result<(Place, Conn), Failed> 
 }
 
 /// Another endpoint than those dialled already, with a pooled connection if it has one.
-fn other(target: &Target, tried: &Tried) -> Option<(Place, Option<Conn>)> {
+fn other(target: &Target, tried: &Tried) -> Option<(Place, Option<Box<Conn>>)> {
     let now = Instant::now();
     match target
         .cluster
@@ -289,7 +289,7 @@ fn other(target: &Target, tried: &Tried) -> Option<(Place, Option<Conn>)> {
 }
 
 /// What a dial comes to.
-type Dialled = Result<(Place, Conn), Failed>;
+type Dialled = Result<(Place, Box<Conn>), Failed>;
 
 /// Dials in a task of its own, so that it runs to its end whatever becomes of the call: into the pool, or into `down`.
 fn start(target: &Target, place: Place) -> oneshot::Receiver<Dialled> {

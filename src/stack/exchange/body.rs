@@ -19,7 +19,7 @@ use crate::upstream::Conn;
 
 /// See the module.
 pub(super) struct Body {
-    conn: Option<Conn>,
+    conn: Option<Box<Conn>>,
     place: Place,
     request: Arc<Request>,
     until: Option<Instant>,
@@ -34,7 +34,7 @@ pub(super) struct Body {
 
 impl Body {
     pub(super) fn new(
-        conn: Conn,
+        conn: Box<Conn>,
         place: Place,
         request: Arc<Request>,
         until: Option<Instant>,
