@@ -20,7 +20,7 @@ use crate::outcome::Outcome;
 use crate::platform::{self, Side};
 use crate::protocol::Looks;
 use crate::route::Routes;
-use crate::session;
+use crate::session::{self, Client};
 
 /// How long accept rests when the process has no descriptor left.
 const NO_DESCRIPTOR: Duration = Duration::from_millis(100);
@@ -178,9 +178,10 @@ fn take_in(stream: TcpStream, peer: SocketAddr, door: &Arc<Door>, full: &mut boo
         tracing::debug!(client.addr = %peer, "the caller left at once: {error}");
         return;
     }
+    let client = Box::new(Client::new(stream, peer, door));
     let door = door.clone();
     tokio::spawn(async move {
-        session::serve(stream, peer, door).await;
+        session::serve(client, door).await;
         drop(guest);
     });
 }

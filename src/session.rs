@@ -2,11 +2,8 @@
 //!
 //! The first bytes decide: Thrift calls, one after another or several in flight, or anything else, relayed as bytes.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-
-use tokio::net::TcpStream;
 
 use crate::config::Protocol;
 use crate::listener::Door;
@@ -25,20 +22,19 @@ pub use client::Client;
 pub use close::Closed;
 
 /// Carries a client connection to its end; says why it ended.
-pub async fn serve(stream: TcpStream, peer: SocketAddr, door: Arc<Door>) -> Closed {
-    let mut client = Client::new(stream, &door);
+pub async fn serve(mut client: Box<Client>, door: Arc<Door>) {
+    let peer = client.peer();
     let alarm = Alarm::default();
     let closed = match sort(&mut client, &door, &alarm).await {
         Ok(Sorted::Thrift) => thrift::serve(client, &door, alarm).await,
-        Ok(Sorted::Relay) => relay::serve(client, &door).await,
+        Ok(Sorted::Relay) => Box::pin(relay::serve(client, &door)).await,
         Err(closed) => {
-            client.hang_up().await;
+            Box::pin(client.hang_up()).await;
             closed
         }
     };
     door.metrics.closed(closed.label());
     tracing::debug!(listener = %door.name, client.addr = %peer, reason = closed.label(), "connection ended");
-    closed
 }
 
 enum Sorted {
@@ -90,3 +86,5 @@ fn other(looks: Looks, door: &Door, protocol: Protocol, fixed: bool) -> Result<S
 /// How long what still arrives is read and dropped after an end, and how much of it: an answer must not be destroyed
 /// by a reset.
 const LINGER: (Duration, usize) = (Duration::from_secs(1), 1 << 20);
+#[cfg(test)]
+mod tests;

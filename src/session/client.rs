@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -28,6 +29,7 @@ const MARK: usize = 64 * 1024;
 pub struct Client {
     read: Option<OwnedReadHalf>,
     write: OwnedWriteHalf,
+    peer: SocketAddr,
     buf: Option<Buf>,
     decoder: Decoder,
     held: Held,
@@ -74,7 +76,7 @@ impl From<Closed> for NoFrame {
 
 impl Client {
     /// A connection just accepted.
-    pub fn new(stream: TcpStream, door: &Door) -> Self {
+    pub fn new(stream: TcpStream, peer: SocketAddr, door: &Door) -> Self {
         let (read, write) = stream.into_split();
         let config = door.config();
         let limits = Limits {
@@ -84,6 +86,7 @@ impl Client {
         Self {
             read: Some(read),
             write,
+            peer,
             buf: None,
             decoder: Decoder::new(limits, Side::Calls),
             held: Held::default(),
@@ -94,6 +97,11 @@ impl Client {
             idle_since: None,
             drain: door.drain.clone(),
         }
+    }
+
+    /// Its address.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
     }
 
     /// What was read and not used yet.
@@ -300,27 +308,28 @@ impl Client {
 
     /// Writes all of it, as fast as the caller reads. True if it had to wait.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<bool, Closed> {
-        let mut left = bytes;
-        let mut waited = false;
+        let mut write = Pin::new(&mut self.write);
+        match poll_fn(|cx| Poll::Ready(write.as_mut().poll_write(cx, bytes))).await {
+            Poll::Ready(Ok(n)) if n == bytes.len() => Ok(false),
+            Poll::Ready(Ok(n)) => Box::pin(self.write_on(&bytes[n..])).await,
+            Poll::Ready(Err(_)) => Err(Closed::Client),
+            Poll::Pending => Box::pin(self.write_on(bytes)).await,
+        }
+    }
+
+    /// The caller does not take it all at once.
+    #[cold]
+    async fn write_on(&mut self, mut left: &[u8]) -> Result<bool, Closed> {
         while !left.is_empty() {
             let mut write = Pin::new(&mut self.write);
-            let first = poll_fn(|cx| Poll::Ready(write.as_mut().poll_write(cx, left))).await;
-            let wrote = match first {
-                Poll::Ready(wrote) => wrote,
-                Poll::Pending => {
-                    waited = true;
-                    let write = poll_fn(|cx| write.as_mut().poll_write(cx, left));
-                    timeout(self.write_timeout, write)
-                        .await
-                        .map_err(|_| Closed::WriteTimeout)?
-                }
-            };
-            match wrote {
-                Ok(n) if n > 0 => left = &left[n..],
-                _ => return Err(Closed::Client),
+            let wrote = poll_fn(|cx| write.as_mut().poll_write(cx, left));
+            match timeout(self.write_timeout, wrote).await {
+                Ok(Ok(n)) if n > 0 => left = &left[n..],
+                Ok(_) => return Err(Closed::Client),
+                Err(_) => return Err(Closed::WriteTimeout),
             }
         }
-        Ok(waited)
+        Ok(true)
     }
 
     /// Writes some of the slices.
@@ -358,13 +367,14 @@ impl Client {
     }
 
     /// The socket and what was read of it, for a relay.
-    pub fn into_parts(self) -> Option<(OwnedReadHalf, OwnedWriteHalf, Option<Buf>)> {
+    pub fn into_parts(self: Box<Self>) -> Option<(OwnedReadHalf, OwnedWriteHalf, Option<Buf>)> {
         Some((self.read?, self.write, self.buf))
     }
 
     /// Ends the connection with a FIN; what still arrives is read and dropped for a while.
-    pub async fn hang_up(self) {
-        if let Some(Ok(stream)) = self.read.map(|read| read.reunite(self.write)) {
+    pub async fn hang_up(self: Box<Self>) {
+        let Self { read, write, .. } = *self;
+        if let Some(Ok(stream)) = read.map(|read| read.reunite(write)) {
             close::gently(stream).await;
         }
     }

@@ -52,7 +52,7 @@ impl Future for Running {
 }
 
 struct Mux<'a> {
-    client: Client,
+    client: Box<Client>,
     door: &'a Arc<Door>,
     cached: Cached,
     running: FuturesUnordered<Running>,
@@ -69,7 +69,7 @@ struct Mux<'a> {
 
 /// Carries the connection to its end; `first` is its first call.
 pub(super) async fn serve(
-    client: Client,
+    client: Box<Client>,
     door: &Arc<Door>,
     first: Incoming,
     cached: Cached,

@@ -20,7 +20,7 @@ use crate::rpc::Reply;
 use crate::stack::balance::find::find;
 
 /// Relays the connection to its end.
-pub async fn serve(client: Client, door: &Arc<Door>) -> Closed {
+pub async fn serve(client: Box<Client>, door: &Arc<Door>) -> Closed {
     let Some(target) = door.routes.relay_target(door) else {
         tracing::warn!(listener = %door.name, "closed: a relay needs a listener with a fixed service");
         client.hang_up().await;

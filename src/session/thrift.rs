@@ -20,7 +20,7 @@ use crate::frame::{self, BadFrame, Head};
 use crate::listener::Door;
 use crate::outcome::{End, Failed, Limit, Outcome, Told};
 use crate::route::Cached;
-use crate::rpc::{Reply, Request, RpcCall};
+use crate::rpc::{Reply, ReplyBody, Request, RpcCall};
 use crate::stack::alarm::Alarm;
 use crate::stack::exchange::exchange;
 use crate::stack::stack;
@@ -30,24 +30,29 @@ const INTERNAL: i32 = 6;
 const UNKNOWN_SERVICE: i32 = 20;
 
 /// Carries the calls of a connection to its end.
-pub async fn serve(mut client: Client, door: &Arc<Door>, alarm: Alarm) -> Closed {
+pub async fn serve(mut client: Box<Client>, door: &Arc<Door>, alarm: Alarm) -> Closed {
     let mut stack = stack(exchange(), alarm.clone());
     let mut cached = Cached::default();
     let mut first = true;
     let closed = loop {
         let incoming = match client.frame(&alarm).await {
             Ok(incoming) => incoming,
-            Err(none) => break refuse_frame(&mut client, door, none).await,
+            Err(none) => break Box::pin(refuse_frame(&mut client, door, none)).await,
         };
         if std::mem::take(&mut first) {
             door.metrics.protocol(incoming.head.framing.label());
         }
         if incoming.head.is_mux() {
-            // In a box: few connections are of this kind, and none should pay for its size.
+            // In a box, as all that is rare here: an idle connection must not pay for its size.
             return Box::pin(mux::serve(client, door, incoming, cached)).await;
         }
-        if let Err(closed) = one(&mut client, door, &alarm, &mut stack, &mut cached, incoming).await
-        {
+        door.count_call();
+        let now = incoming.complete;
+        let ended = match admit(&mut client, door, &mut cached, incoming) {
+            Ok(request) => one(&mut client, door, &mut stack, &mut cached, request, now).await,
+            Err(refused) => Box::pin(refuse(&mut client, door, refused)).await,
+        };
+        if let Err(closed) = ended {
             break closed;
         }
         // A call whose first byte was read is answered, though tidegate is stopping.
@@ -55,57 +60,52 @@ pub async fn serve(mut client: Client, door: &Arc<Door>, alarm: Alarm) -> Closed
             break Closed::Drain;
         }
     };
-    client.hang_up().await;
+    Box::pin(client.hang_up()).await;
     closed
 }
 
 /// One call, from its frame to the last byte of its answer.
 async fn one(
     client: &mut Client,
-    door: &Arc<Door>,
-    alarm: &Alarm,
+    door: &Door,
     stack: &mut impl CallService<RpcCall>,
     cached: &mut Cached,
-    incoming: Incoming,
+    request: Arc<Request>,
+    now: Instant,
 ) -> Result<(), Closed> {
-    door.count_call();
-    let now = incoming.complete;
-    let request = match admit(client, door, cached, incoming) {
-        Ok(request) => request,
-        Err(refused) => {
-            let (head, frame, failed) = *refused;
-            return refuse(client, door, &head, &frame, failed).await;
-        }
+    let result = {
+        let call = RpcCall {
+            request: request.clone(),
+            course: Course::new(now),
+        };
+        let mut running = pin!(stack.call(call));
+        let mut watching = request.head.expects_reply() && request.upload.is_none();
+        poll_fn(|cx| {
+            if let Poll::Ready(result) = running.as_mut().poll(cx) {
+                return Poll::Ready(result);
+            }
+            if watching && client.poll_left(cx).is_ready() {
+                watching = false;
+                request.status.abandon();
+                // The try under way ends now; what waits for an endpoint just goes.
+                return match running.as_mut().poll(cx) {
+                    Poll::Ready(result) => Poll::Ready(result),
+                    Poll::Pending => {
+                        Poll::Ready(Err(Failed::new(Outcome::ClientGone, Instant::now())))
+                    }
+                };
+            }
+            Poll::Pending
+        })
+        .await
     };
-    let call = RpcCall {
-        request: request.clone(),
-        course: Course::new(now),
-    };
-    let mut running = pin!(stack.call(call));
-    let mut watching = request.head.expects_reply() && request.upload.is_none();
-    let result = poll_fn(|cx| {
-        if let Poll::Ready(result) = running.as_mut().poll(cx) {
-            return Poll::Ready(result);
-        }
-        if watching && client.poll_left(cx).is_ready() {
-            watching = false;
-            request.status.abandon();
-            // The try under way ends now; what waits for an endpoint just goes.
-            return match running.as_mut().poll(cx) {
-                Poll::Ready(result) => Poll::Ready(result),
-                Poll::Pending => Poll::Ready(Err(Failed::new(Outcome::ClientGone, Instant::now()))),
-            };
-        }
-        Poll::Pending
-    })
-    .await;
     let whole = reclaim(client, &request);
     match result {
-        Ok(reply) => {
+        Ok(mut reply) => {
             cached.learn(&request, &reply);
-            deliver(client, door, alarm, &request, reply).await?;
+            deliver(client, door, &request, &mut reply).await?;
         }
-        Err(failed) => answer(client, door, &request, failed).await?,
+        Err(failed) => Box::pin(answer(client, door, &request, failed)).await?,
     }
     if whole { Ok(()) } else { Err(Closed::TooLarge) }
 }
@@ -158,56 +158,64 @@ fn reclaim(client: &mut Client, request: &Request) -> bool {
     returned.whole
 }
 
-/// Writes the reply, the caller's own bytes but for `crrst` while tidegate is stopping.
+/// Writes the reply: the instance's own bytes, but for `crrst` while tidegate is stopping.
 async fn deliver(
     client: &mut Client,
     door: &Door,
-    _alarm: &Alarm,
     request: &Request,
-    mut reply: Reply,
+    reply: &mut Reply,
 ) -> Result<(), Closed> {
-    let mut at = reply.end.at;
-    let mut len = reply.frame.len();
-    if let (Some(head), true, None) = (&reply.head, client.is_closing(), &reply.body) {
+    if let Some(body) = reply.body.take() {
+        return Box::pin(stream(client, door, request, reply, body)).await;
+    }
+    if let (Some(head), true) = (&reply.head, client.is_closing()) {
         reply.frame = Buf::from(&frame::with_string(head, &reply.frame, "crrst", "1")[..]);
     }
-    let wrote = client.write(&reply.frame).await;
+    let (outcome, at) = match client.write(&reply.frame).await {
+        Ok(false) => (reply.end.outcome, reply.end.at),
+        Ok(true) => (reply.end.outcome, Instant::now()),
+        Err(closed) => {
+            record(door, request, Outcome::ClientGone, Instant::now(), 0);
+            return Err(closed);
+        }
+    };
+    client.ended(at);
+    record(door, request, outcome, at, reply.frame.len());
+    Ok(())
+}
+
+/// Passes a large reply on, as fast as the caller takes it.
+async fn stream(
+    client: &mut Client,
+    door: &Door,
+    request: &Request,
+    reply: &mut Reply,
+    mut body: Box<dyn ReplyBody>,
+) -> Result<(), Closed> {
+    let mut len = reply.frame.len();
+    let mut ended = client.write(&reply.frame).await.map(|_| ());
+    reply.frame = Buf::default();
     let mut outcome = reply.end.outcome;
-    let mut ended = wrote.map(|waited| {
-        if waited {
-            at = Instant::now();
+    while ended.is_ok() {
+        match poll_fn(|cx| body.poll_chunk(cx)).await {
+            None => break,
+            Some(Ok(chunk)) => {
+                len += chunk.len();
+                ended = client.write(&chunk).await.map(|_| ());
+            }
+            Some(Err(failed)) => {
+                let service = &request.target.cluster.name;
+                let called = request.head.method(&request.frame);
+                tracing::info!(service = %service, "{}", failed.explain(service, &called));
+                outcome = Outcome::ReplyCut;
+                ended = Err(Closed::ReplyCut);
+            }
         }
-    });
-    if let Some(body) = reply.body.as_deref_mut() {
-        reply.frame = Buf::default();
-        while ended.is_ok() {
-            let chunk = match poll_fn(|cx| body.poll_chunk(cx)).await {
-                None => break,
-                Some(Ok(chunk)) => chunk,
-                Some(Err(failed)) => {
-                    tracing::info!(
-                        service = %request.target.cluster.name,
-                        "{}", failed.explain(&request.target.cluster.name, &request.head.method(&request.frame))
-                    );
-                    outcome = if failed.outcome == Outcome::ReadDeadline {
-                        Outcome::ReplyCut
-                    } else {
-                        failed.outcome
-                    };
-                    ended = Err(Closed::ReplyCut);
-                    break;
-                }
-            };
-            len += chunk.len();
-            ended = client.write(&chunk).await.map(|_| ());
-        }
-        at = Instant::now();
-        if matches!(ended, Err(Closed::Client | Closed::WriteTimeout)) {
-            outcome = Outcome::ClientGone;
-            body.abandon(End { outcome, at });
-        }
-    } else if ended.is_err() {
-        (outcome, at) = (Outcome::ClientGone, Instant::now());
+    }
+    let at = Instant::now();
+    if matches!(ended, Err(Closed::Client | Closed::WriteTimeout)) {
+        outcome = Outcome::ClientGone;
+        body.abandon(End { outcome, at });
     }
     client.ended(at);
     record(door, request, outcome, at, len);
@@ -288,17 +296,12 @@ pub(super) fn log(service: &str, head: &Head, call: &[u8], failed: &Failed) {
 }
 
 /// Answers a call that has no service to go to.
-async fn refuse(
-    client: &mut Client,
-    door: &Door,
-    head: &Head,
-    frame: &[u8],
-    failed: Failed,
-) -> Result<(), Closed> {
+async fn refuse(client: &mut Client, door: &Door, refused: Box<Refused>) -> Result<(), Closed> {
+    let (head, frame, failed) = *refused;
     record_unrouted(door, failed.outcome);
-    let named = head.to_service(frame).unwrap_or("").to_owned();
-    log(&named, head, frame, &failed);
-    if let Some(bytes) = reply_to(head, frame, &named, &failed, false, client.is_closing()) {
+    let named = head.to_service(&frame).unwrap_or("");
+    log(named, &head, &frame, &failed);
+    if let Some(bytes) = reply_to(&head, &frame, named, &failed, false, client.is_closing()) {
         client.write(&bytes).await?;
     }
     if failed.closes {
@@ -352,7 +355,8 @@ pub(super) async fn refuse_frame(client: &mut Client, door: &Door, none: NoFrame
     match head {
         Some(head) => {
             // Written or not, the connection ends.
-            let _ = refuse(client, door, &head, &bytes, failed.closing()).await;
+            let refused = Box::new((head, bytes, failed.closing()));
+            let _ = refuse(client, door, refused).await;
         }
         None => record_unrouted(door, failed.outcome),
     }

@@ -45,7 +45,7 @@ async fn run(tried: Try<RpcCall>) -> Result<Reply, Failed> {
     if wire.request.expects_reply() {
         wire.receive().await
     } else {
-        wire.part().await
+        Box::pin(wire.part()).await
     }
 }
 
@@ -77,14 +77,14 @@ impl Wire {
         let again = self.course.resent && self.request.upload.is_none();
         let sent = if again && self.request.head.tt.is_some() {
             let (head, frame) = marked(&self.request.head, &self.request.frame);
-            self.send_frame(&head, &frame).await
+            Box::pin(self.send_frame(&head, &frame)).await
         } else {
             let request = self.request.clone();
             self.send_frame(&request.head, &request.frame).await
         };
         sent.map_err(|error| self.lost(&error))?;
         if self.request.upload.is_some() {
-            self.pass_on_upload().await?;
+            Box::pin(self.pass_on_upload()).await?;
         }
         self.written = true;
         Ok(())
