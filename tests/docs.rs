@@ -1,0 +1,349 @@
+//! The documents say what the code does: every key, outcome and finding is named, and every example loads.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tidegate::config::Config;
+use tidegate::outcome::{Again, Blame, Outcome, Told};
+use tidegate::registry::{Class, Code};
+use toml::{Table, Value};
+
+const READMES: [&str; 2] = ["README.md", "README.zh-CN.md"];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// Every document that a person may come to.
+fn documents() -> Vec<String> {
+    let docs = fs::read_dir(root().join("docs")).unwrap();
+    let docs = docs.map(|entry| format!("docs/{}", entry.unwrap().file_name().to_str().unwrap()));
+    READMES.map(str::to_owned).into_iter().chain(docs).collect()
+}
+
+/// The blocks of a document in this language, each with the number of its first line.
+fn blocks(text: &str, language: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let mut lines = text.lines().enumerate();
+    while let Some((_, line)) = lines.next() {
+        let Some(fence) = line.strip_prefix("```").filter(|it| !it.is_empty()) else {
+            continue;
+        };
+        let body: Vec<_> = lines.by_ref().take_while(|(_, l)| *l != "```").collect();
+        if fence == language {
+            let at = body.first().map_or(0, |(n, _)| n + 1);
+            let text = body.iter().map(|(_, l)| format!("{l}\n")).collect();
+            found.push((at, text));
+        }
+    }
+    found
+}
+
+/// A block that shows a part of a config is completed by the least that makes it one.
+fn completed(block: &str) -> String {
+    const REST: &str = "\n[[service]]\nname = 'rest'\nendpoints = ['127.0.0.1:1']\n\
+                        [[listener]]\nname = 'rest'\nlisten = '127.0.0.1:2'\nservice = 'rest'\n";
+    if block.contains("[[listener]]") {
+        block.to_owned()
+    } else {
+        format!("{block}{REST}")
+    }
+}
+
+#[test]
+fn every_example_of_a_config_loads() {
+    let mut seen = 0;
+    for document in documents() {
+        for (line, block) in blocks(&read(&document), "toml") {
+            let name = format!("{document}:{line}");
+            let config = Config::from_str(&name, &completed(&block)).unwrap();
+            assert!(config.warnings().is_empty(), "{:?}", config.warnings());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 4, "{seen} examples found");
+}
+
+/// `config/tidegate.toml` with everything that is commented out.
+fn every_key() -> Table {
+    let whole: String = read("config/tidegate.toml")
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(rest) if is_toml(rest) => format!("{rest}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    whole.parse().unwrap()
+}
+
+fn is_toml(line: &str) -> bool {
+    let key = line.split(" = ").next().unwrap_or_default();
+    let is_key = line.contains(" = ") && key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    is_key || line.starts_with('[')
+}
+
+/// Each key with the title of its section in docs/config.md.
+fn keys(table: &Table, path: &str, found: &mut Vec<(String, String)>) {
+    for (key, value) in table {
+        let inner = match (path, key.as_str()) {
+            ("", key) => key.to_owned(),
+            // Its keys are the methods' names.
+            ("service.method", _) => path.to_owned(),
+            (path, key) => format!("{path}.{key}"),
+        };
+        match value {
+            // Its keys are free to choose.
+            Value::Table(_) if key == "tags" => found.push((path.to_owned(), key.clone())),
+            Value::Table(table) => keys(table, &inner, found),
+            Value::Array(items) => {
+                let tables: Vec<_> = items.iter().filter_map(Value::as_table).collect();
+                if !path.is_empty() {
+                    found.push((path.to_owned(), key.clone()));
+                }
+                tables.iter().for_each(|table| keys(table, &inner, found));
+            }
+            _ => found.push((path.to_owned(), key.clone())),
+        }
+    }
+}
+
+/// The text under the heading that names this table.
+fn section<'a>(text: &'a str, table: &str) -> &'a str {
+    let titles = [
+        format!("`[{table}]`"),
+        format!("`[[{table}]]`"),
+        format!("`[{table}.NAME]`"),
+    ];
+    let mut sections = text.split("\n## ").flat_map(|it| it.split("\n### "));
+    sections
+        .find(|it| {
+            titles
+                .iter()
+                .any(|title| it.trim_start_matches('#').trim_start().starts_with(title))
+        })
+        .unwrap_or_else(|| panic!("docs/config.md has no section {titles:?}"))
+}
+
+#[test]
+fn every_key_is_in_the_reference_under_its_table() {
+    let text = read("docs/config.md");
+    let mut all = Vec::new();
+    keys(&every_key(), "", &mut all);
+    assert!(all.len() > 60, "only {} keys found", all.len());
+    for (table, key) in all {
+        let section = section(&text, &table);
+        let inherited = ["service", "service.method"].contains(&table.as_str())
+            && self::section(&text, "defaults").contains(&format!("| `{key}` |"));
+        let here = section.contains(&format!("| `{key}` |"));
+        assert!(
+            here || inherited,
+            "[{table}] {key} is not in docs/config.md"
+        );
+        if table == "service.method" {
+            assert!(
+                section.contains(&format!("`{key}`")),
+                "[service.method] {key}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_reference_states_the_built_in_defaults() {
+    let text = read("docs/config.md");
+    let least = "[[registry]]\nname='r'\nkind='etcd'\nendpoints=['http://127.0.0.1:2379']\n\
+                 [[listener]]\nname='l'\nlisten='127.0.0.1:18890'\nservice='s'\n";
+    let printed: Table = Config::from_str("least", least)
+        .unwrap()
+        .to_toml()
+        .parse()
+        .unwrap();
+    let mut seen = 0;
+    for table in [
+        "runtime", "admin", "log", "registry", "listener", "defaults",
+    ] {
+        let values = match &printed[table] {
+            Value::Array(items) => items[0].as_table().unwrap(),
+            one => one.as_table().unwrap(),
+        };
+        for (key, value) in values {
+            if ["name", "kind", "endpoints", "service"].contains(&key.as_str())
+                || (table, key.as_str()) == ("listener", "listen")
+            {
+                continue;
+            }
+            let row = row(section(&text, table), key);
+            assert!(
+                row.contains(&format!("| `{value}` |")),
+                "[{table}] {key} = {value}: {row}"
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen > 35, "only {seen} defaults compared");
+}
+
+/// The row of a table that begins with this name.
+fn row<'a>(text: &'a str, name: &str) -> &'a str {
+    let first = format!("| `{name}`");
+    text.lines()
+        .find(|line| {
+            line.strip_prefix(&first)
+                .is_some_and(|rest| rest.starts_with(" |"))
+        })
+        .unwrap_or_else(|| panic!("no row `{name}`"))
+}
+
+#[test]
+fn every_outcome_has_its_row_as_the_code_has_it() {
+    let text = read("README.md");
+    for outcome in Outcome::ALL {
+        let row = outcome.row();
+        let overdue = matches!(
+            outcome,
+            Outcome::DeadlineOverdue | Outcome::ClientGoneOverdue
+        );
+        let name = format!(
+            "| `{}`{} |",
+            row.label,
+            if overdue { " (overdue)" } else { "" }
+        );
+        let end = format!(
+            "| {} | {} | {} |",
+            fault(row.blame),
+            again(row.again),
+            told(row.told)
+        );
+        let found = text.lines().find(|line| line.starts_with(&name));
+        let found = found.unwrap_or_else(|| panic!("README.md has no row {name}"));
+        assert!(found.ends_with(&end), "{found}\ndoes not end in {end}");
+    }
+}
+
+fn fault(blame: Blame) -> &'static str {
+    match blame {
+        Blame::Nobody => "nobody",
+        Blame::Caller => "caller",
+        Blame::Endpoint => "instance",
+        Blame::Registry => "registry",
+        Blame::Tidegate => "tidegate",
+    }
+}
+
+fn again(again: Again) -> &'static str {
+    match again {
+        Again::Never => "never",
+        Again::Unwritten => "yes",
+        Again::IfUnarrived => "if it never arrived, or idempotent",
+        Again::Idempotent => "if idempotent",
+    }
+}
+
+fn told(told: Told) -> &'static str {
+    match told {
+        Told::Reply => "the reply",
+        Told::Exception => "exception 6",
+        Told::Unknown => "exception 20",
+        Told::Deadline => "as `on_deadline` says",
+        Told::Close => "a closed connection",
+        Told::Nothing => "nothing",
+    }
+}
+
+#[test]
+fn both_readmes_name_every_outcome_class_and_finding() {
+    let outcomes = Outcome::ALL.iter().map(|outcome| outcome.label());
+    let classes = Class::ALL.iter().map(|class| class.label());
+    let codes = Code::ALL.iter().map(|code| code.label());
+    let names: Vec<_> = outcomes.chain(classes).chain(codes).collect();
+    for readme in READMES {
+        let text = read(readme);
+        for name in &names {
+            assert!(
+                text.contains(&format!("`{name}`")),
+                "{readme} does not name {name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_finding_is_explained_in_the_words_of_the_code() {
+    let text = read("README.md");
+    let flowing = text.replace('\n', " ");
+    for code in Code::ALL {
+        let line = format!("| `{}` | {} | ", code.label(), code.cause());
+        // Named in a sentence instead: nothing finds it today.
+        let reserved = flowing.contains(&format!("`{}` (", code.label()));
+        assert!(
+            text.contains(&line) != reserved,
+            "README.md, {code}: {}",
+            code.cause()
+        );
+    }
+    // What an address's class alone is, is found today.
+    for code in Class::ALL.iter().filter_map(|class| class.code()) {
+        assert!(
+            text.contains(&format!("| `{code}` | ")),
+            "{code} has no row"
+        );
+    }
+}
+
+#[test]
+fn the_two_readmes_have_the_same_shape() {
+    let [one, other] = READMES.map(read);
+    for language in ["toml", "go", "sh", "promql"] {
+        let count = |text: &str| blocks(text, language).len();
+        assert_eq!(count(&one), count(&other), "blocks of {language}");
+    }
+    let shape = |text: &str| -> Vec<usize> {
+        // A lone `#` begins a comment inside an example, but for the title.
+        let heading = |line: &&str| line.starts_with("##") || line.starts_with("# tidegate");
+        text.lines()
+            .filter(heading)
+            .map(|line| line.chars().take_while(|c| *c == '#').count())
+            .collect()
+    };
+    assert_eq!(shape(&one), shape(&other), "headings");
+    let rows = |text: &str| text.lines().filter(|line| line.starts_with('|')).count();
+    assert_eq!(rows(&one), rows(&other), "rows of tables");
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    for document in documents() {
+        let text = read(&document);
+        let folder = root().join(&document).parent().unwrap().to_owned();
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
+            if link.starts_with("http") {
+                continue;
+            }
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            if path.is_empty() {
+                let known = text.lines().filter_map(anchor_of).any(|it| it == anchor);
+                assert!(known, "{document}: no heading for #{anchor}");
+            } else {
+                assert!(Path::new(&folder).join(path).exists(), "{document}: {link}");
+            }
+        }
+    }
+}
+
+/// A heading's anchor: lower case, blanks as dashes, no punctuation.
+fn anchor_of(line: &str) -> Option<String> {
+    let title = line.strip_prefix('#')?.trim_start_matches('#').trim();
+    let kept = title
+        .chars()
+        .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    Some(kept.collect::<String>().to_lowercase().replace(' ', "-"))
+}
