@@ -21,7 +21,7 @@ mod tests;
 const MAX_SLOTS: u64 = 65_536;
 /// Pairs sampled before the set is searched for a free place.
 const PAIRS: usize = 3;
-/// The latency assumed of an endpoint while nothing is known of any.
+/// The latency assumed of two endpoints while nothing is known of either.
 const UNKNOWN_NANOS: f64 = 1e6;
 
 /// An endpoint with its weight in this set.
@@ -119,7 +119,7 @@ impl EndpointSet {
             let (a, b) = (&self.up[a], &self.up[b]);
             let (a_ok, b_ok) = (self.fits(a, tried, limit), self.fits(b, tried, limit));
             let first = match (a_ok, b_ok) {
-                (true, true) if self.cost(b, now) < self.cost(a, now) => b,
+                (true, true) if self.cheaper(b, a, now) => b,
                 (true, _) => a,
                 (false, true) => b,
                 (false, false) => continue,
@@ -160,11 +160,19 @@ impl EndpointSet {
             && !tried.contains(member.endpoint.id)
     }
 
+    /// Whether one more call would wait for less at `a`. An endpoint of which nothing is known counts as fast as the
+    /// other: assumed to be slower, it would never be tried.
+    #[inline]
+    fn cheaper(&self, a: &Member, b: &Member, now: u64) -> bool {
+        let (la, lb) = (a.endpoint.load.latency(now), b.endpoint.load.latency(now));
+        let unknown = la.or(lb).unwrap_or(UNKNOWN_NANOS);
+        self.cost(a, la.unwrap_or(unknown)) < self.cost(b, lb.unwrap_or(unknown))
+    }
+
     /// Latency × (1 + calls in flight, by weight): what one more call would wait for.
     #[inline]
-    fn cost(&self, member: &Member, now: u64) -> f64 {
+    fn cost(&self, member: &Member, latency: f64) -> f64 {
         let pending = f64::from(member.endpoint.busy());
-        let latency = member.endpoint.load.latency(now).unwrap_or(UNKNOWN_NANOS);
         latency * (1.0 + pending * self.mean_weight / f64::from(member.weight))
     }
 
