@@ -439,6 +439,12 @@ impl fmt::Display for Explain<'_> {
             | Outcome::ConnectTimeout
             | Outcome::Unreachable
             | Outcome::ResolveFailed => {
+                // The detail names the endpoint: the last of those that were dialled.
+                let to = if self.service.is_empty() {
+                    &to
+                } else {
+                    self.service
+                };
                 write!(f, "cannot connect to {to}")?;
             }
             Outcome::StaleConnection | Outcome::Reset | Outcome::ClosedEarly => {
@@ -464,7 +470,11 @@ impl fmt::Display for Explain<'_> {
         if let Some(detail) = &x.detail {
             write!(f, ": {detail}")?;
         }
-        if matches!(x.outcome.row().blame, Blame::Endpoint) || x.limit.is_some() {
+        let row = x.outcome.row();
+        if row.endpoint == Charge::Down {
+            return Ok(());
+        }
+        if row.blame == Blame::Endpoint || x.limit.is_some() {
             // Where time ran out, the limit says how long it took.
             if !x.spent.is_zero() && !matches!(x.limit, Some(Limit::Time(..))) {
                 write!(f, ", spent {}", human(x.spent))?;

@@ -5,7 +5,7 @@ use std::future::{Ready, ready};
 use tower::retry::Policy;
 
 use crate::call::{Answer, Call, Shared};
-use crate::outcome::{Again, Failed, Outcome, Reach};
+use crate::outcome::{Again, Charge, Failed, Outcome, Reach};
 
 /// See the module.
 #[derive(Clone, Copy)]
@@ -50,6 +50,10 @@ fn again<C: Call>(call: &C, failed: &Failed) -> bool {
         return false;
     }
     if course.until.is_some_and(|until| failed.at >= until) {
+        return false;
+    }
+    if row.endpoint == Charge::Down && shared.target().cluster.set().available() == 0 {
+        // The endpoint nearest to its return was dialled already.
         return false;
     }
     if failed.reach == Reach::Unwritten {

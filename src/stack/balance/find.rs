@@ -225,13 +225,29 @@ fn no_endpoints(cluster: &Cluster) -> Failed {
 fn all_down(cluster: &Cluster, failed: Failed) -> Failed {
     let set = cluster.set();
     let (all, down) = (set.all.len(), set.all.len() - set.available());
-    let detail = match (&failed.endpoint, &failed.detail) {
-        (Some(last), Some(said)) if !said.contains(" endpoints down, ") => {
-            format!("{down} of {all} endpoints down, last {}: {said}", last.name)
-        }
-        (_, said) => said.as_deref().unwrap_or("no endpoint is up").to_owned(),
+    let detail = match &failed.endpoint {
+        Some(last) => format!(
+            "{down} of {all} endpoints down, last {} {}",
+            last.name,
+            how(&failed)
+        ),
+        None => failed
+            .detail
+            .as_deref()
+            .unwrap_or("no endpoint is up")
+            .to_owned(),
     };
     failed.because(detail)
+}
+
+/// How a connect failed, with the code that `tidegate explain` knows.
+fn how(failed: &Failed) -> String {
+    match (failed.outcome, failed.detail.as_deref()) {
+        (Outcome::ConnectRefused, _) => "refused (P01)".to_owned(),
+        (Outcome::ConnectTimeout, _) => "timed out (P02)".to_owned(),
+        (Outcome::Unreachable, Some(said)) => format!("unreachable (P03: {said})"),
+        (outcome, said) => format!("{}: {}", outcome.label(), said.unwrap_or("no reason given")),
+    }
 }
 
 /// Dials the place's endpoint, and others when it fails or dawdles: the first to connect wins. Nothing is written yet.
