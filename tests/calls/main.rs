@@ -4,6 +4,7 @@
 
 #[path = "../golden/captures.rs"]
 mod captures;
+mod failures;
 mod framings;
 mod mux;
 mod replay;
