@@ -2,12 +2,15 @@
 //! loopback, every wait bounded.
 #![allow(clippy::unwrap_used)]
 
+mod blackhole;
 #[path = "../golden/captures.rs"]
 mod captures;
 mod failures;
 mod framings;
 mod mux;
+mod orphans;
 mod replay;
+mod stale;
 #[path = "../support/mod.rs"]
 mod support;
 mod time;
