@@ -1,0 +1,13 @@
+//! Real processes: the binary itself, etcd, Prometheus, instances that are killed, signals. All on loopback, bounded in
+//! count and time; nothing asserts speed, figures are printed (`--nocapture` shows them).
+#![cfg(unix)]
+#![allow(unreachable_pub, clippy::unwrap_used, clippy::print_stderr)]
+
+#[path = "../support/etcd.rs"]
+mod etcd;
+mod instance;
+mod load;
+#[path = "../support/process.rs"]
+mod process;
+
+mod killed;
