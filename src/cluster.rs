@@ -46,6 +46,9 @@ pub enum Knowledge {
     Read(Option<Arc<str>>),
 }
 
+/// Asked for what keeps a registry from being read.
+pub type Trouble = Box<dyn Fn() -> Option<Arc<str>> + Send + Sync>;
+
 /// One service.
 pub struct Cluster {
     /// Its name.
@@ -68,6 +71,7 @@ pub struct Cluster {
     known: watch::Sender<Knowledge>,
     dials: Mutex<Vec<Dial>>,
     last_failure: Mutex<Option<Failed>>,
+    trouble: Mutex<Option<Trouble>>,
     control: Handle,
     me: Weak<Cluster>,
 }
@@ -89,6 +93,7 @@ impl Cluster {
             known: watch::Sender::new(Knowledge::Unread),
             dials: Mutex::new(Vec::new()),
             last_failure: Mutex::new(None),
+            trouble: Mutex::new(None),
             control,
             me: me.clone(),
         })
@@ -190,12 +195,21 @@ impl Cluster {
         last.unwrap_or_else(|| Failed::new(Outcome::NoEndpoints, now))
     }
 
+    /// Whom to ask, before the first read, what keeps the registry from being read.
+    pub fn set_trouble(&self, trouble: Trouble) {
+        *self.trouble.lock() = Some(trouble);
+    }
+
     /// Why there is no endpoint to use: what discovery said.
     pub fn why_none(&self) -> Option<Arc<str>> {
-        match &*self.known.borrow() {
-            Knowledge::Read(why) => why.clone(),
-            Knowledge::Unread => Some("its registry could not be read yet".into()),
+        if let Knowledge::Read(why) = &*self.known.borrow() {
+            return why.clone();
         }
+        let trouble = self.trouble.lock().as_ref().and_then(|ask| ask());
+        Some(match trouble {
+            Some(trouble) => format!("its registry could not be read yet: {trouble}").into(),
+            None => "its registry could not be read yet".into(),
+        })
     }
 
     /// A call goes to it.

@@ -143,6 +143,8 @@ impl Discovery {
         let fixed = matches!(source, Source::Static(_));
         let registry = self.registry(&source);
         let known = registry.watch(&cluster.name);
+        let asked = Arc::downgrade(&registry);
+        cluster.set_trouble(Box::new(move || asked.upgrade()?.status().last_error));
         let (policy, policies) = watch::channel(member_policy(&cluster.policy(), fixed));
         let members = Arc::new(ArcSwap::from_pointee(Members::default()));
         let apply = {

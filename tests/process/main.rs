@@ -11,3 +11,4 @@ mod load;
 mod process;
 
 mod killed;
+mod registry;

@@ -159,7 +159,7 @@ async fn wait_for_registry<C: Call>(call: &C) -> Result<(), Failed> {
             Limit::Time("the first read of its registry", FIRST_READ),
             call.shared().arrived().elapsed(),
         )
-        .because("its registry could not be read yet"))
+        .because(&*cluster.why_none().unwrap_or_default()))
 }
 
 /// Every endpoint is down, or there is none. The endpoint nearest to its return is dialled by one call at a time; the
