@@ -11,7 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::config::Policy;
@@ -63,6 +63,8 @@ pub struct Cluster {
     pub metrics: ServiceMetrics,
     /// Callers named it: it may be unknown.
     pub named: bool,
+    /// Rung when a connect failed: host names are looked up again.
+    pub lookup: Arc<Notify>,
     /// Held by the one call that dials while every endpoint is down.
     pub rescue: tokio::sync::Mutex<()>,
     used: AtomicBool,
@@ -86,6 +88,7 @@ impl Cluster {
             waiters: Arc::new(Waiters::default()),
             metrics: ServiceMetrics::new(name),
             named,
+            lookup: Arc::default(),
             rescue: tokio::sync::Mutex::new(()),
             used: AtomicBool::new(false),
             set: ArcSwap::from_pointee(EndpointSet::default()),
@@ -177,6 +180,7 @@ impl Cluster {
             "endpoint is down: {}", error.detail
         );
         endpoint.pool.clear();
+        self.lookup.notify_one();
         self.rebuild(&self.dials.lock());
         if !endpoint.is_removed() {
             self.control

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::cluster::{Cluster, Dial};
@@ -165,7 +165,7 @@ impl Discovery {
             known,
             policies,
             self.host.clone(),
-            Arc::new(Notify::new()),
+            cluster.lookup.clone(),
             apply,
         );
         let task = self.control.spawn(follow).abort_handle();

@@ -87,10 +87,10 @@ impl Conn {
         self.retired
     }
 
-    /// Whether it may carry another call: quiet, and not idle for longer than `idle_timeout`.
-    fn usable(&self, now: Instant, idle_timeout: Duration) -> bool {
+    /// Whether it may carry another call: nothing came in, neither a byte nor an end.
+    fn usable(&self, now: Instant) -> bool {
         let idle = now.saturating_duration_since(self.idle_since);
-        idle < idle_timeout && (idle < FRESH || platform::peek_idle(&self.stream) == Idle::Quiet)
+        idle < FRESH || platform::peek_idle(&self.stream) == Idle::Quiet
     }
 }
 
@@ -127,13 +127,15 @@ impl Pool {
                 return Taken { conn: None, dead };
             };
             self.count.fetch_sub(1, Relaxed);
-            if conn.usable(now, idle_timeout) {
+            let expired = now.saturating_duration_since(conn.idle_since) >= idle_timeout;
+            if !expired && conn.usable(now) {
                 return Taken {
                     conn: Some(conn),
                     dead,
                 };
             }
-            dead += 1;
+            // Our own clock is no news of the peer.
+            dead += usize::from(!expired);
         }
     }
 

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout};
 use super::Conn;
 use crate::outcome::Outcome;
 use crate::platform::{self, Side};
+use crate::registry;
 
 /// Why there is no connection.
 #[derive(Debug, Clone)]
@@ -27,6 +28,13 @@ pub struct ConnectError {
 /// What is this host's own doing (no descriptor, no local port) is `overloaded` and nobody's fault; the rest is the
 /// endpoint's.
 pub async fn connect(addr: SocketAddr, limit: Duration) -> Result<Box<Conn>, ConnectError> {
+    // Looked at again here, after rewriting and resolving: whatever the registry says, these are never dialled.
+    if registry::forbidden(addr.ip()) || addr.ip().is_unspecified() || addr.port() == 0 {
+        return Err(ConnectError {
+            outcome: Outcome::LoopDetected,
+            detail: "a metadata or unspecified address is never dialled (R14, R01)".into(),
+        });
+    }
     match timeout(limit, dial(addr)).await {
         Ok(Ok(stream)) => Ok(Conn::new(stream, Instant::now())),
         Ok(Err(error)) => Err(ConnectError {
@@ -52,13 +60,14 @@ async fn dial(addr: SocketAddr) -> io::Result<TcpStream> {
     };
     let stream = socket.connect(addr).await?;
     // A simultaneous open on one's own port: the kernel found the port free and connected it to itself.
-    if stream.local_addr()? == stream.peer_addr()? {
+    if matches!((stream.local_addr(), stream.peer_addr()), (Ok(a), Ok(b)) if a == b) {
         return Err(io::Error::new(
             io::ErrorKind::ConnectionRefused,
             "connected to itself: nobody listens",
         ));
     }
-    platform::tune_stream(&stream, Side::Upstream)?;
+    // A peer that reset it at once makes some systems refuse: the first write will tell.
+    let _ = platform::tune_stream(&stream, Side::Upstream);
     Ok(stream)
 }
 

@@ -116,3 +116,20 @@ async fn bytes_that_the_peers_host_acknowledged_have_arrived() {
         conn.delivery(0)
     );
 }
+
+#[tokio::test]
+async fn a_metadata_or_unspecified_address_is_never_dialled() {
+    for addr in [
+        "169.254.169.254:80",
+        "[::ffff:100.100.100.200]:80",
+        "0.0.0.0:80",
+        "[::]:80",
+        "127.0.0.1:0",
+    ] {
+        let error = connect::connect(addr.parse().unwrap(), Duration::from_secs(5))
+            .await
+            .err()
+            .unwrap();
+        assert_eq!(error.label(), "forbidden", "{addr}");
+    }
+}

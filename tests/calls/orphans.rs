@@ -1,6 +1,6 @@
 //! Calls whose caller left, or was answered at its deadline: the handler finishes, and its connection is used again.
 
-use scripted::wire::key::RPC_TIMEOUT;
+use scripted::header::key::RPC_TIMEOUT;
 use scripted::{Act, Call, Framing, Header, Options, Server};
 use tokio::time::sleep;
 

@@ -34,8 +34,10 @@ pub async fn find<C: Call>(mut call: C, place: Option<Place>) -> Result<Try<C>, 
     let mut place = place;
     let mut read = false;
     loop {
+        let waiting = call.shared().target().cluster.waiters.count.load(Relaxed) > 0;
         let picked = match place.take() {
             Some(place) => Pick::One(place),
+            None if waiting && call.shared().target().cluster.set().available() > 0 => Pick::Full,
             None => pick(&call),
         };
         match picked {
@@ -102,11 +104,14 @@ fn too_late<C: Call>(call: &C, phase: Phase, what: &str) -> Failed {
 async fn wait_for_place<C: Call>(call: &C) -> Result<Place, Failed> {
     let target = call.shared().target();
     let (waiters, limit) = (&target.cluster.waiters, target.service.max_waiting);
-    let _waiting = Waiting::enter(&target.cluster, limit, call)?;
+    let (_waiting, mut behind) = Waiting::enter(&target.cluster, limit, call)?;
     loop {
         let bell = waiters.bell.notified();
-        if let Pick::One(place) = pick(call) {
-            return Ok(place);
+        // Whoever came before is served before: the bell rings in order.
+        if !std::mem::take(&mut behind) {
+            if let Pick::One(place) = pick(call) {
+                return Ok(place);
+            }
         }
         // The set may have emptied meanwhile: look again now and then.
         let look = Instant::now() + Duration::from_millis(100);
@@ -124,15 +129,21 @@ async fn wait_for_place<C: Call>(call: &C) -> Result<Place, Failed> {
 struct Waiting<'a>(&'a Cluster);
 
 impl<'a> Waiting<'a> {
-    fn enter<C: Call>(cluster: &'a Cluster, limit: usize, call: &C) -> Result<Self, Failed> {
+    /// Also says whether others wait already.
+    fn enter<C: Call>(
+        cluster: &'a Cluster,
+        limit: usize,
+        call: &C,
+    ) -> Result<(Self, bool), Failed> {
         let waiting = Self(cluster);
-        if cluster.waiters.count.fetch_add(1, Relaxed) >= limit {
+        let before = cluster.waiters.count.fetch_add(1, Relaxed);
+        if before >= limit {
             cluster.metrics.refused("waiting");
             return Err(Failed::new(Outcome::Overloaded, call.course().now)
                 .limit(Limit::Count("max_waiting", limit), Duration::ZERO)
                 .because(format!("{limit} calls wait for a place already")));
         }
-        Ok(waiting)
+        Ok((waiting, before > 0))
     }
 }
 
@@ -172,6 +183,7 @@ async fn rescue<C: Call>(call: &C) -> Result<Option<(Place, Box<Conn>)>, Failed>
     }
     let Ok(turn) = cluster.rescue.try_lock() else {
         let patience = Instant::now() + target.service.connect_timeout;
+        let _waiting = Waiting::enter(cluster, target.service.max_waiting, call)?;
         let turn = timeout_at(patience.min(until(call)), cluster.rescue.lock()).await;
         drop(turn);
         if cluster.set().available() > 0 {
