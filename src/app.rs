@@ -310,13 +310,13 @@ async fn upkeep(app: std::sync::Weak<App>) {
         metrics::process_wide().buffered_bytes(buffer::used() as u64);
         metrics::upkeep();
         round += 1;
-        if round % 4 == 0 {
+        if round.is_multiple_of(4) {
             let gone = app.routes.sweep(now);
             for door in app.doors.lock().iter() {
                 gone.iter().for_each(|service| door.forget(service));
             }
         }
-        if round % 120 == 0 {
+        if round.is_multiple_of(120) {
             app.discovery.look_at_interfaces();
         }
     }

@@ -118,7 +118,7 @@ struct AskArgs {
 }
 
 /// How long the demo lasts.
-#[derive(Args, Clone, Debug, PartialEq, Eq)]
+#[derive(Args, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DemoArgs {
     /// How long it runs
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]

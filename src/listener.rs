@@ -42,12 +42,14 @@ pub struct Door {
     /// Its end.
     pub drain: Drain,
     config: ArcSwap<config::Listener>,
-    counters: Mutex<HashMap<(Arc<str>, Arc<str>), Arc<CallCounters>>>,
+    counters: Mutex<HashMap<ServiceAndMethod, Arc<CallCounters>>>,
     none: ServiceMetrics,
     connections: AtomicUsize,
     calls: AtomicU64,
     said: Mutex<HashSet<Looks>>,
 }
+
+type ServiceAndMethod = (Arc<str>, Arc<str>);
 
 /// Sizes of frames, in bytes.
 #[derive(Clone, Copy, Debug)]

@@ -96,6 +96,8 @@ impl Conn {
 
 /// The idle connections to one endpoint, newest last.
 pub struct Pool {
+    // Boxed: a connection is moved on every call, through every layer.
+    #[allow(clippy::vec_box)]
     idle: Mutex<Vec<Box<Conn>>>,
     /// How many there are, for the metrics.
     count: AtomicUsize,

@@ -34,7 +34,7 @@ impl App {
         let _one = self.reloading.lock().await;
         let result = new
             .map_err(ReloadError::Config)
-            .and_then(|new| self.change(new));
+            .and_then(|new| self.change(&new));
         metrics::process_wide().config_reload(result.is_ok());
         match &result {
             Ok(changes) => tracing::info!("reloaded: {changes}"),
@@ -43,9 +43,9 @@ impl App {
         result
     }
 
-    fn change(&self, new: Config) -> Result<String, ReloadError> {
+    fn change(&self, new: &Config) -> Result<String, ReloadError> {
         let old = self.config();
-        needs_restart(&old, &new)?;
+        needs_restart(&old, new)?;
         let mut changes = Vec::new();
         let registries = self
             .discovery
@@ -64,11 +64,11 @@ impl App {
         // From here on nothing can fail.
         self.discovery.set_registries(registries);
         buffer::set_limit(new.runtime.max_buffered);
-        let services = kept_services(&old, &new, &self.routes.table().services);
+        let services = kept_services(&old, new, &self.routes.table().services);
         self.routes
-            .set_table(table(&new, &self.discovery, &services));
+            .set_table(table(new, &self.discovery, &services));
         self.config.store(Arc::new(new.clone()));
-        let gone = self.close_others(&new);
+        let gone = self.close_others(new);
         for config in kept {
             if let Some(door) = self
                 .doors
@@ -90,7 +90,7 @@ impl App {
             gone.iter()
                 .map(|name| format!("listener {name} removed, it drains")),
         );
-        changes.extend(differences(&old, &new));
+        changes.extend(differences(&old, new));
         self.discovery
             .set_own_listeners(self.doors.lock().iter().map(|d| d.addr).collect());
         Ok(if changes.is_empty() {
@@ -152,7 +152,7 @@ fn differences(old: &Config, new: &Config) -> Vec<String> {
         match old.services.iter().find(|o| o.name == service.name) {
             None => words.push(format!("service {} added", service.name)),
             Some(before) if before != service => {
-                words.push(format!("service {} changed", service.name))
+                words.push(format!("service {} changed", service.name));
             }
             Some(_) => {}
         }

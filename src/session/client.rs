@@ -359,11 +359,7 @@ impl Client {
     /// The reading end is back, with what came after the frame.
     pub fn give_back(&mut self, read: OwnedReadHalf, after: BytesMut) {
         self.read = Some(read);
-        if !after.is_empty() {
-            let mut buf = Buf::take();
-            buf.extend_from_slice(&after);
-            self.buf = Some(buf);
-        }
+        self.buf = Some(Buf::from(after)).filter(|buf| !buf.is_empty());
     }
 
     /// The socket and what was read of it, for a relay.

@@ -66,10 +66,11 @@ fn pick<C: Call>(call: &C) -> Pick {
 /// A connection for a call that has its place.
 async fn at<C: Call>(call: C, place: Place, began: Instant) -> Result<Try<C>, Failed> {
     let (shared, course) = (call.shared(), call.course());
-    if !course.fresh && shared.expects_reply() {
-        if let Some(conn) = pooled(shared.target(), &place, course.now) {
-            return Ok(started(call, place, conn, began));
-        }
+    if !course.fresh
+        && shared.expects_reply()
+        && let Some(conn) = pooled(shared.target(), &place, course.now)
+    {
+        return Ok(started(call, place, conn, began));
     }
     let began = Instant::now();
     let (place, conn) = dial(&call, place).await?;
@@ -108,10 +109,10 @@ async fn wait_for_place<C: Call>(call: &C) -> Result<Place, Failed> {
     loop {
         let bell = waiters.bell.notified();
         // Whoever came before is served before: the bell rings in order.
-        if !std::mem::take(&mut behind) {
-            if let Pick::One(place) = pick(call) {
-                return Ok(place);
-            }
+        if !std::mem::take(&mut behind)
+            && let Pick::One(place) = pick(call)
+        {
+            return Ok(place);
         }
         // The set may have emptied meanwhile: look again now and then.
         let look = Instant::now() + Duration::from_millis(100);
@@ -339,9 +340,11 @@ async fn run(target: &Target, place: Place) -> Dialled {
     let (cluster, endpoint) = (&target.cluster, place.endpoint().clone());
     let began = Instant::now();
     let result = connect(endpoint.addr, target.service.connect_timeout).await;
-    cluster
-        .metrics
-        .connect(result.as_ref().map_or_else(|e| e.label(), |_| "ok"));
+    cluster.metrics.connect(
+        result
+            .as_ref()
+            .map_or_else(crate::upstream::connect::ConnectError::label, |_| "ok"),
+    );
     match result {
         Ok(conn) => {
             cluster.metrics.connect_duration.record(began.elapsed());
