@@ -2,6 +2,7 @@
 
 use tokio::time::Instant;
 
+use super::upload::Upload;
 use crate::listener::Door;
 use crate::outcome::Outcome;
 use crate::rpc::Request;
@@ -22,11 +23,12 @@ pub(super) fn record(
     let upstream = request.status.upstream();
     target.cluster.metrics.upstream.record(upstream);
     door.metrics.added.record(took.saturating_sub(upstream));
+    let streamed = request.upload.as_ref().map_or(0, Upload::bytes);
     target
         .cluster
         .metrics
         .request_bytes
-        .add(request.frame.len() as u64);
+        .add(request.frame.len() as u64 + streamed);
     target.cluster.metrics.reply_bytes.add(reply_bytes as u64);
 }
 

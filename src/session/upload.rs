@@ -1,17 +1,17 @@
 //! The rest of a call over `hold`: read from the caller only as fast as the endpoint takes it.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use tokio::net::tcp::OwnedReadHalf;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::io::poll_read_buf;
 
-use crate::frame::{Fed, Rest};
+use crate::frame::{BadFrame, Fed, Rest};
 use crate::outcome::Outcome;
 
 /// Bytes that are read at once, and that the caller's clock runs for.
@@ -21,6 +21,8 @@ const PIECE: usize = 64 * 1024;
 pub struct Upload {
     state: Mutex<Option<State>>,
     taken: AtomicBool,
+    /// Bytes of the frame that were read here.
+    bytes: AtomicU64,
 }
 
 struct State {
@@ -29,6 +31,9 @@ struct State {
     buf: BytesMut,
     whole: bool,
     frame_timeout: Duration,
+    /// What is left of it for the [`PIECE`] under way, and the bytes of that. It stands still while nothing is read.
+    left: Duration,
+    marked: usize,
     alarm: Option<Pin<Box<Sleep>>>,
 }
 
@@ -51,12 +56,20 @@ impl Upload {
             buf: BytesMut::new(),
             whole: false,
             frame_timeout,
+            left: frame_timeout,
+            marked: 0,
             alarm: None,
         };
         Self {
             state: Mutex::new(Some(state)),
             taken: AtomicBool::new(false),
+            bytes: AtomicU64::new(0),
         }
+    }
+
+    /// Bytes of the frame that came after its first part.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Relaxed)
     }
 
     /// From now on the call cannot be sent again: its bytes are not kept.
@@ -71,10 +84,14 @@ impl Upload {
 
     /// The next bytes; `None` at the end of the frame; an outcome where the caller failed.
     pub fn poll_chunk(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Outcome>>> {
-        match &mut *self.state.lock() {
+        let poll = match &mut *self.state.lock() {
             Some(state) => state.poll_chunk(cx),
             None => Poll::Ready(Some(Err(Outcome::ClientGone))),
+        };
+        if let Poll::Ready(Some(Ok(chunk))) = &poll {
+            self.bytes.fetch_add(chunk.len() as u64, Relaxed);
         }
+        poll
     }
 
     /// The reading end, when the call has ended.
@@ -95,13 +112,11 @@ impl State {
         }
         self.buf.reserve(PIECE);
         match poll_read_buf(Pin::new(&mut self.read), cx, &mut self.buf) {
-            Poll::Ready(Ok(n)) if n > 0 => self.alarm = None,
+            Poll::Ready(Ok(n)) if n > 0 => self.moved(n),
             Poll::Ready(_) => return Poll::Ready(Some(Err(Outcome::ClientGone))),
             Poll::Pending => {
-                let until = Instant::now() + self.frame_timeout;
-                let alarm = self
-                    .alarm
-                    .get_or_insert_with(|| Box::pin(sleep_until(until)));
+                let left = self.left;
+                let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep(left)));
                 ready!(alarm.as_mut().poll(cx));
                 return Poll::Ready(Some(Err(Outcome::BadFrame)));
             }
@@ -112,7 +127,19 @@ impl State {
                 self.whole = true;
                 Poll::Ready(Some(Ok(self.buf.split_to(n).freeze())))
             }
+            Err(BadFrame::TooLarge { .. }) => Poll::Ready(Some(Err(Outcome::FrameTooLarge))),
             Err(_) => Poll::Ready(Some(Err(Outcome::BadFrame))),
+        }
+    }
+
+    /// The caller's clock starts anew for each [`PIECE`].
+    fn moved(&mut self, bytes: usize) {
+        let alarm = self.alarm.take();
+        self.marked += bytes;
+        if self.marked >= PIECE {
+            (self.marked, self.left) = (0, self.frame_timeout);
+        } else if let Some(alarm) = alarm {
+            self.left = alarm.deadline().saturating_duration_since(Instant::now());
         }
     }
 }

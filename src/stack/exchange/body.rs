@@ -29,7 +29,10 @@ pub(super) struct Body {
     riders: Vec<Rider>,
     /// Armed only while the endpoint is waited for.
     alarm: Option<Pin<Box<Sleep>>>,
+    /// Bytes since the read deadline began anew, and what is left of it: it stands still while the caller is waited
+    /// for.
     marked: usize,
+    left: Option<Duration>,
 }
 
 impl Body {
@@ -45,6 +48,7 @@ impl Body {
         Self {
             conn: Some(conn),
             place,
+            left: read_deadline(&request),
             request,
             until,
             rest,
@@ -83,11 +87,21 @@ impl Body {
         }
     }
 
+    /// Bytes came.
+    fn moved(&mut self, bytes: usize) {
+        let alarm = self.alarm.take();
+        self.marked += bytes;
+        if self.marked >= MARK {
+            (self.marked, self.left) = (0, read_deadline(&self.request));
+        } else if let (Some(alarm), Some(left)) = (alarm, &mut self.left) {
+            *left = alarm.deadline().saturating_duration_since(Instant::now());
+        }
+    }
+
     /// Ready when the endpoint made no progress for too long, or the call's time is over.
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<Failed> {
-        let read = read_deadline(&self.request);
         let now = Instant::now();
-        let Some(at) = [read.map(|after| now + after), self.until]
+        let Some(at) = [self.left.map(|left| now + left), self.until]
             .into_iter()
             .flatten()
             .min()
@@ -103,7 +117,7 @@ impl Body {
                 None,
             ));
         }
-        let limit = read.map(|after| ("read_deadline", after));
+        let limit = read_deadline(&self.request).map(|after| ("read_deadline", after));
         Poll::Ready(self.stopped(Outcome::ReadDeadline, "its reply stopped", limit))
     }
 }
@@ -135,10 +149,7 @@ impl ReplyBody for Body {
                 ))));
             }
         };
-        this.marked += piece.len();
-        if this.marked >= MARK {
-            (this.marked, this.alarm) = (0, None);
-        }
+        this.moved(piece.len());
         match this.rest.feed(&piece) {
             Ok(Fed::All) => Poll::Ready(Some(Ok(piece))),
             Ok(Fed::Ends(n)) => {
