@@ -159,12 +159,14 @@ async fn an_instance_that_accepts_and_closes_is_answered_as_closed_early() {
             .unwrap();
         let proxy = Setup::new(name, &[bad.address()]).start();
         let said = proxy.caller(Framing::Framed).await.fails("x").await;
-        assert!(
-            said.contains("closed the connection without an answer"),
-            "{said}"
-        );
+        // A reset may already meet the connect.
+        let told = [
+            "closed the connection without an answer",
+            "cannot connect to",
+        ];
+        assert!(told.iter().any(|told| said.contains(told)), "{said}");
         eventually("counted", || proxy.ended() == 1).await;
-        let outcomes = ["closed_early", "reset"].map(|o| proxy.outcome(o));
+        let outcomes = ["closed_early", "reset", "unreachable"].map(|o| proxy.outcome(o));
         assert_eq!(outcomes.iter().sum::<u64>(), 1, "{what:?}: {outcomes:?}");
     }
 }

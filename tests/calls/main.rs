@@ -7,9 +7,11 @@ mod blackhole;
 mod captures;
 mod failures;
 mod framings;
+mod hostile;
 mod mux;
 mod orphans;
 mod replay;
+mod sizes;
 mod stale;
 #[path = "../support/mod.rs"]
 mod support;
