@@ -1,6 +1,7 @@
 //! The rare part of balancing: waiting for a place, for the registry, for a connect; and the rescue of a service whose
 //! every endpoint is down.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -34,15 +35,19 @@ pub async fn find<C: Call>(mut call: C, place: Option<Place>) -> Result<Try<C>, 
     let mut place = place;
     let mut read = false;
     loop {
-        let waiting = call.shared().target().cluster.waiters.count.load(Relaxed) > 0;
         let picked = match place.take() {
             Some(place) => Pick::One(place),
-            None if waiting && call.shared().target().cluster.set().available() > 0 => Pick::Full,
+            // Whoever waits for a place comes first.
+            None if has_queue(call.shared().target()) => Pick::Full,
             None => pick(&call),
+        };
+        let picked = match picked {
+            Pick::Full => wait_for_place(&call).await?,
+            found => found,
         };
         match picked {
             Pick::One(place) => return at(call, place, began).await,
-            Pick::Full => place = Some(wait_for_place(&call).await?),
+            Pick::Full => {}
             Pick::Nothing if !read => {
                 wait_for_registry(&call).await?;
                 read = true;
@@ -53,6 +58,11 @@ pub async fn find<C: Call>(mut call: C, place: Option<Place>) -> Result<Try<C>, 
             },
         }
     }
+}
+
+/// Whether calls wait for a place. (Those that wait for a connect while all is down are no queue.)
+fn has_queue(target: &Target) -> bool {
+    target.cluster.waiters.count.load(Relaxed) > 0 && target.cluster.set().available() > 0
 }
 
 fn pick<C: Call>(call: &C) -> Pick {
@@ -101,27 +111,29 @@ fn too_late<C: Call>(call: &C, phase: Phase, what: &str) -> Failed {
         .because(what)
 }
 
-/// Waits in the service's queue until an endpoint has a free place.
-async fn wait_for_place<C: Call>(call: &C) -> Result<Place, Failed> {
+/// Waits in the service's queue while every place is taken; those who wait already have theirs first. Never `Full`.
+async fn wait_for_place<C: Call>(call: &C) -> Result<Pick, Failed> {
     let target = call.shared().target();
     let (waiters, limit) = (&target.cluster.waiters, target.service.max_waiting);
-    let (_waiting, mut behind) = Waiting::enter(&target.cluster, limit, call)?;
+    let (_waiting, mut turn) = Waiting::enter(&target.cluster, limit, call)?;
+    // Bells wake in the order in which they were hung up.
+    let mut bell = pin!(waiters.bell.notified());
     loop {
-        let bell = waiters.bell.notified();
-        // Whoever came before is served before: the bell rings in order.
-        if !std::mem::take(&mut behind)
-            && let Pick::One(place) = pick(call)
-        {
-            return Ok(place);
+        if std::mem::replace(&mut turn, true) {
+            match pick(call) {
+                Pick::Full => {}
+                other => return Ok(other),
+            }
         }
-        // The set may have emptied meanwhile: look again now and then.
+        // A ring may have gone to somebody who left: look again now and then.
         let look = Instant::now() + Duration::from_millis(100);
-        if timeout_at(look.min(until(call)), bell).await.is_err() && Instant::now() >= until(call) {
-            return Err(too_late(
-                call,
-                Phase::Queue,
-                "every endpoint's places are taken",
-            ));
+        match timeout_at(look.min(until(call)), bell.as_mut()).await {
+            Ok(()) => bell.set(waiters.bell.notified()),
+            Err(_) if Instant::now() >= until(call) => {
+                let why = "every endpoint's places are taken";
+                return Err(too_late(call, Phase::Queue, why));
+            }
+            Err(_) => {}
         }
     }
 }
@@ -130,7 +142,7 @@ async fn wait_for_place<C: Call>(call: &C) -> Result<Place, Failed> {
 struct Waiting<'a>(&'a Cluster);
 
 impl<'a> Waiting<'a> {
-    /// Also says whether others wait already.
+    /// True if nobody else waits.
     fn enter<C: Call>(
         cluster: &'a Cluster,
         limit: usize,
@@ -144,7 +156,7 @@ impl<'a> Waiting<'a> {
                 .limit(Limit::Count("max_waiting", limit), Duration::ZERO)
                 .because(format!("{limit} calls wait for a place already")));
         }
-        Ok((waiting, before > 0))
+        Ok((waiting, before == 0))
     }
 }
 
