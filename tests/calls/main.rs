@@ -8,9 +8,12 @@ mod captures;
 mod failures;
 mod framings;
 mod hostile;
+mod limits;
 mod mux;
 mod orphans;
+mod relay;
 mod replay;
+mod routing;
 mod sizes;
 mod stale;
 #[path = "../support/mod.rs"]

@@ -324,7 +324,7 @@ pub fn eventually(what: &str, is: impl Fn() -> bool) -> impl Future<Output = ()>
     async move {
         let waiting = async {
             while !is() {
-                sleep(Duration::from_millis(5)).await;
+                sleep(Duration::from_millis(10)).await;
             }
         };
         let done = timeout(PATIENCE, waiting).await;
@@ -334,7 +334,6 @@ pub fn eventually(what: &str, is: impl Fn() -> bool) -> impl Future<Output = ()>
 
 /// The sum of a metric's series that have these labels.
 pub fn metric(name: &str, labels: &[(&str, &str)]) -> u64 {
-    tidegate::metrics::upkeep();
     let text = tidegate::metrics::render();
     text.lines()
         .filter_map(|line| {

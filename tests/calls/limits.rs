@@ -1,0 +1,254 @@
+//! Limits: what is over them is answered, what waits is served in turn.
+
+use std::sync::{Arc, Mutex};
+
+use futures_util::future::join_all;
+use scripted::{Act, Answer, Call, Framing, Options, Server};
+use tokio::time::sleep;
+
+use crate::support::proxy::{Caller, Proxy, Setup, eventually, metric, ms, soon};
+
+/// `Slow` takes its time.
+fn slow(by: u64) -> impl Fn(&Call) -> Act + Send + Sync {
+    move |call| match call.message.method.as_str() {
+        "Slow" => Act::Delay(ms(by)),
+        _ => Act::Echo,
+    }
+}
+
+async fn callers(proxy: &Proxy, n: usize) -> Vec<Caller> {
+    join_all((0..n).map(|_| proxy.caller(Framing::Framed))).await
+}
+
+#[tokio::test]
+async fn a_call_over_max_calls_is_answered_at_once_and_says_so() {
+    let server = Options::script(slow(300)).start().await.unwrap();
+    let proxy = Setup::new("max-calls", &[server.address()])
+        .policy("max_calls = 3")
+        .start();
+    let mut busy = callers(&proxy, 3).await;
+    for caller in &mut busy {
+        caller.send("Slow", "x").await;
+    }
+    eventually("in flight", || server.calls() == 3).await;
+    let mut more = proxy.caller(Framing::TtHeader).await;
+    let said = more.fails("x").await;
+    assert!(
+        said.starts_with("tidegate: overloaded: max-calls, limit max_calls 3"),
+        "{said}"
+    );
+    for caller in &mut busy {
+        assert!(caller.next().await.unwrap().is_some());
+    }
+    more.echo("there is room again").await;
+    proxy.counted("overloaded", 1).await;
+    assert_eq!(proxy.of("tidegate_refused_total", "limit", "calls"), 1);
+    proxy.counted("ok", 4).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_is_sent_no_more_than_max_endpoint_calls_at_once_and_all_wait_their_turn() {
+    let running = Arc::new(Mutex::new((0, 0)));
+    let count = running.clone();
+    let script = move |_: &Call| {
+        let mut running = count.lock().unwrap();
+        running.0 += 1;
+        running.1 = running.1.max(running.0);
+        let count = count.clone();
+        tokio::spawn(async move {
+            sleep(ms(8)).await;
+            count.lock().unwrap().0 -= 1;
+        });
+        Act::Delay(ms(10))
+    };
+    let server = Options::script(script).start().await.unwrap();
+    let proxy = Setup::new("places", &[server.address()])
+        .policy("max_endpoint_calls = 2")
+        .start();
+    let mut all = callers(&proxy, 30).await;
+    let calls = all.iter_mut().map(|caller| async {
+        for _ in 0..4 {
+            caller.echo("x").await;
+        }
+    });
+    soon(join_all(calls)).await;
+    assert_eq!(running.lock().unwrap().1, 2, "as many as there are places");
+    assert_eq!(server.seen().connections, 2);
+    proxy.counted("ok", 120).await;
+}
+
+#[tokio::test]
+async fn a_call_that_waits_is_not_overtaken_by_one_that_came_later() {
+    let server = Options::script(slow(200)).start().await.unwrap();
+    let proxy = Setup::new("turns", &[server.address()])
+        .policy("max_endpoint_calls = 1")
+        .start();
+    let mut first = proxy.caller(Framing::Framed).await;
+    first.send("Slow", "x").await;
+    eventually("in flight", || server.calls() == 1).await;
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let waiting: Vec<_> = (0..8)
+        .map(|n| {
+            let (addr, order) = (proxy.addr, order.clone());
+            tokio::spawn(async move {
+                // One after another, all while the first is still running.
+                sleep(ms(10 * n)).await;
+                let mut caller = Caller::connect(addr, Framing::Framed).await;
+                caller.echo("x").await;
+                order.lock().unwrap().push(n);
+            })
+        })
+        .collect();
+    // A busy caller that comes back for more, again and again, gets no place before them.
+    let mut greedy = proxy.caller(Framing::Framed).await;
+    sleep(ms(100)).await;
+    let greed = tokio::spawn(async move {
+        for _ in 0..40 {
+            greedy.echo("more").await;
+        }
+    });
+    for call in waiting {
+        soon(call).await.unwrap();
+    }
+    soon(greed).await.unwrap();
+    assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3, 4, 5, 6, 7]);
+    let answered: Vec<String> = server
+        .seen()
+        .messages
+        .iter()
+        .map(|m| m.method.clone())
+        .collect();
+    assert_eq!(answered.len(), 49);
+    let texts = server.seen().messages;
+    let first_greedy = texts
+        .iter()
+        .position(|m| m.body == scripted::body::text(1, "more"))
+        .unwrap();
+    assert!(
+        first_greedy >= 9,
+        "the greedy one was served as number {first_greedy}"
+    );
+}
+
+#[tokio::test]
+async fn the_queue_is_bounded_by_max_waiting() {
+    let server = Options::script(slow(400)).start().await.unwrap();
+    let proxy = Setup::new("queue", &[server.address()])
+        .policy("max_endpoint_calls = 1\nmax_waiting = 3")
+        .start();
+    let mut all = callers(&proxy, 4).await;
+    all[0].send("Slow", "x").await;
+    eventually("in flight", || server.calls() == 1).await;
+    for caller in &mut all[1..] {
+        caller.send("Echo", "x").await;
+    }
+    sleep(ms(60)).await;
+    let said = proxy.caller(Framing::Framed).await.fails("x").await;
+    assert!(
+        said.starts_with("tidegate: overloaded: queue, limit max_waiting 3"),
+        "{said}"
+    );
+    for caller in &mut all {
+        let answer = caller.next().await.unwrap().unwrap();
+        assert_eq!(Answer::of(&answer).unwrap(), Answer::Text("x".into()));
+    }
+    assert_eq!(proxy.of("tidegate_refused_total", "limit", "waiting"), 1);
+    proxy.counted("ok", 4).await;
+}
+
+#[tokio::test]
+async fn a_call_that_waits_is_answered_at_its_deadline_and_never_sent() {
+    let server = Options::script(slow(500)).start().await.unwrap();
+    let proxy = Setup::new("late-queue", &[server.address()])
+        .policy("max_endpoint_calls = 1\n[service.method.Echo]\ndeadline = \"80ms\"")
+        .start();
+    let mut first = proxy.caller(Framing::Framed).await;
+    first.send("Slow", "x").await;
+    eventually("in flight", || server.calls() == 1).await;
+    let said = proxy.caller(Framing::Framed).await.fails("x").await;
+    let expected = "tidegate: no answer from late-queue within deadline 80ms: every endpoint's places are taken, \
+                    try 1 of 1, phase queue; called Echo";
+    assert_eq!(said, expected);
+    assert!(first.next().await.unwrap().is_some());
+    proxy.counted("deadline", 1).await;
+    proxy.still_serves().await;
+    assert_eq!(server.calls(), 2);
+}
+
+#[tokio::test]
+async fn callers_that_leave_the_queue_leave_it_to_the_others() {
+    let server = Options::script(slow(250)).start().await.unwrap();
+    let proxy = Setup::new("left-queue", &[server.address()])
+        .policy("max_endpoint_calls = 1")
+        .start();
+    let mut first = proxy.caller(Framing::Framed).await;
+    first.send("Slow", "x").await;
+    eventually("in flight", || server.calls() == 1).await;
+    let mut impatient = callers(&proxy, 10).await;
+    for caller in &mut impatient {
+        caller.send("Echo", "x").await;
+    }
+    let mut patient = proxy.caller(Framing::Framed).await;
+    patient.send("Echo", "patient").await;
+    sleep(ms(50)).await;
+    drop(impatient);
+    let answer = patient.next().await.unwrap().unwrap();
+    assert_eq!(Answer::of(&answer).unwrap(), Answer::Text("patient".into()));
+    proxy.counted("client_gone", 10).await;
+    assert_eq!(server.calls(), 2);
+}
+
+#[tokio::test]
+async fn connections_over_max_connections_are_closed_and_counted() {
+    let server = Server::start(Act::Echo).await.unwrap();
+    let proxy = Setup::new("max-conns", &[server.address()])
+        .listener("max_connections = 5")
+        .start();
+    let refused = || {
+        metric(
+            "tidegate_refused_total",
+            &[("service", "none"), ("limit", "connections")],
+        )
+    };
+    let before = refused();
+    let mut all = callers(&proxy, 5).await;
+    for caller in &mut all {
+        caller.echo("x").await;
+    }
+    let mut sixth = proxy.caller(Framing::Framed).await;
+    sixth.ends().await;
+    assert_eq!(refused() - before, 1);
+    all.pop();
+    eventually("there is room", || {
+        proxy.app.services()["listeners"][0]["connections"] == 4
+    })
+    .await;
+    proxy.still_serves().await;
+    for caller in &mut all {
+        caller.echo("the others did not notice").await;
+    }
+}
+
+#[tokio::test]
+async fn when_the_only_endpoint_goes_those_who_wait_for_it_are_answered() {
+    let server = Options::script(slow(60_000)).start().await.unwrap();
+    let proxy = Setup::new("gone-queue", &[server.address()])
+        .policy("max_endpoint_calls = 1")
+        .start();
+    let mut all = callers(&proxy, 5).await;
+    all[0].send("Slow", "x").await;
+    eventually("in flight", || server.calls() == 1).await;
+    for caller in &mut all[1..] {
+        caller.send("Echo", "x").await;
+    }
+    sleep(ms(50)).await;
+    drop(server);
+    for caller in &mut all {
+        let answer = caller.next().await.unwrap().unwrap();
+        assert!(
+            matches!(Answer::of(&answer).unwrap(), Answer::Exception(6, _)),
+            "{answer:?}"
+        );
+    }
+    eventually("each has an outcome", || proxy.ended() == 5).await;
+}
