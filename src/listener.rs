@@ -151,7 +151,7 @@ pub async fn accept(listener: TcpListener, door: Arc<Door>) {
         let accepted = tokio::select! {
             biased;
             accepted = listener.accept() => accepted,
-            () = drain.closing() => return,
+            () = drain.closing() => break,
         };
         match accepted {
             Ok((stream, peer)) => take_in(stream, peer, &door, &mut full),
@@ -162,6 +162,23 @@ pub async fn accept(listener: TcpListener, door: Arc<Door>) {
                 sleep(NO_DESCRIPTOR).await;
             }
             Err(error) => tracing::debug!(listener = %door.name, "accept: {error}"),
+        }
+    }
+    take_in_the_rest(listener, &door, &mut full);
+}
+
+/// Those whom the system has let in already: closing the socket would reset them. (What tokio knows of the socket is a
+/// cache, and may not hold them yet.)
+fn take_in_the_rest(listener: TcpListener, door: &Arc<Door>, full: &mut bool) {
+    let Ok(listener) = listener.into_std() else {
+        return;
+    };
+    while let Ok((stream, peer)) = listener.accept() {
+        let stream = stream
+            .set_nonblocking(true)
+            .and_then(|()| TcpStream::from_std(stream));
+        if let Ok(stream) = stream {
+            take_in(stream, peer, door, full);
         }
     }
 }

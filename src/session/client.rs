@@ -25,6 +25,9 @@ const AHEAD: usize = 16 * 1024;
 /// The caller's clocks run for so many bytes of a frame, then start anew.
 const MARK: usize = 64 * 1024;
 
+/// While tidegate is stopping, a connection without a call for so long is closed.
+const QUIET: Duration = Duration::from_secs(1);
+
 /// See the module.
 pub struct Client {
     read: Option<OwnedReadHalf>,
@@ -40,6 +43,7 @@ pub struct Client {
     /// When the last call ended: the idle clock starts there, with no further look at the time.
     idle_since: Option<Instant>,
     drain: Drain,
+    told: bool,
 }
 
 /// A call's frame as it came in.
@@ -96,6 +100,7 @@ impl Client {
             write_timeout: config.client_write_timeout,
             idle_since: None,
             drain: door.drain.clone(),
+            told: false,
         }
     }
 
@@ -125,9 +130,9 @@ impl Client {
         poll
     }
 
-    /// Waits for the first bytes of a connection, or of the next frame.
+    /// Waits for the first bytes of a connection, or of the next frame. While tidegate is stopping, not for long.
     pub async fn first_bytes(&mut self, alarm: &Alarm, idle: Duration) -> Result<(), Closed> {
-        let mut until = self.idle_since.map(|since| since + idle);
+        let mut began = self.idle_since;
         poll_fn(|cx| {
             match self.poll_read(cx, 0) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(Closed::Client)),
@@ -135,11 +140,13 @@ impl Client {
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(Closed::Client)),
                 Poll::Pending => {}
             }
+            let began = *began.get_or_insert_with(Instant::now);
             if self.drain.poll_closing(cx).is_ready() {
-                return Poll::Ready(Err(Closed::Drain));
+                // A call may be on its way: one that crossed our FIN would be lost.
+                let quiet = began + idle.min(QUIET);
+                return alarm.poll(cx, quiet).map(|()| Err(Closed::Drain));
             }
-            let until = *until.get_or_insert_with(|| Instant::now() + idle);
-            alarm.poll(cx, until).map(|()| Err(Closed::Idle))
+            alarm.poll(cx, began + idle).map(|()| Err(Closed::Idle))
         })
         .await
     }
@@ -301,9 +308,16 @@ impl Client {
         self.idle_since = Some(at);
     }
 
-    /// Whether tidegate is closing its connections.
-    pub fn is_closing(&self) -> bool {
-        self.drain.is_closing()
+    /// Whether tidegate is closing its connections: asked for the answer that is written next, which says so where it
+    /// can, and is the connection's last.
+    pub fn tells_closing(&mut self) -> bool {
+        self.told |= self.drain.is_closing();
+        self.told
+    }
+
+    /// Whether the last answer was written as the last one. (One written just before tidegate began to close was not.)
+    pub fn was_told(&self) -> bool {
+        self.told
     }
 
     /// Writes all of it, as fast as the caller reads. True if it had to wait.

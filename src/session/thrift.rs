@@ -56,7 +56,7 @@ pub async fn serve(mut client: Box<Client>, door: &Arc<Door>, alarm: Alarm) -> C
             break closed;
         }
         // A call whose first byte was read is answered, though tidegate is stopping.
-        if client.is_closing() && client.bytes().is_empty() {
+        if client.was_told() && client.bytes().is_empty() {
             break Closed::Drain;
         }
     };
@@ -168,7 +168,7 @@ async fn deliver(
     if let Some(body) = reply.body.take() {
         return Box::pin(stream(client, door, request, reply, body)).await;
     }
-    if let (Some(head), true) = (&reply.head, client.is_closing()) {
+    if let (Some(head), true) = (&reply.head, client.tells_closing()) {
         reply.frame = Buf::from(&frame::with_string(head, &reply.frame, "crrst", "1")[..]);
     }
     let (outcome, at) = match client.write(&reply.frame).await {
@@ -238,7 +238,7 @@ async fn answer(
         service,
         &failed,
         silent,
-        client.is_closing(),
+        client.tells_closing(),
     );
     let wrote = match &bytes {
         Some(bytes) => client.write(bytes).await.map(|_| ()),
@@ -301,7 +301,7 @@ async fn refuse(client: &mut Client, door: &Door, refused: Box<Refused>) -> Resu
     record_unrouted(door, failed.outcome);
     let named = head.to_service(&frame).unwrap_or("");
     log(named, &head, &frame, &failed);
-    if let Some(bytes) = reply_to(&head, &frame, named, &failed, false, client.is_closing()) {
+    if let Some(bytes) = reply_to(&head, &frame, named, &failed, false, client.tells_closing()) {
         client.write(&bytes).await?;
     }
     if failed.closes {
