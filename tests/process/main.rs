@@ -12,3 +12,5 @@ mod process;
 
 mod killed;
 mod registry;
+mod reload;
+mod stop;
