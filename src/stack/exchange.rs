@@ -373,11 +373,14 @@ impl Wire {
         if outcome == Outcome::StaleConnection {
             self.request.target.cluster.metrics.stale_in_use.inc();
         }
-        let what = if closed {
+        let mut what = if closed {
             "it closed the connection".to_owned()
         } else {
             error.to_string()
         };
+        if (outcome, reach) == (Outcome::StaleConnection, Reach::Unacknowledged) {
+            what += "; no byte of the call was acknowledged (resend_unacknowledged = true sends such a call again)";
+        }
         let spent = self.request.arrived.elapsed();
         let mut failed = Failed::new(outcome, Instant::now())
             .during(phase, reach)

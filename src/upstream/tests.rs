@@ -86,6 +86,43 @@ async fn a_connection_idle_for_longer_than_idle_timeout_is_swept_and_never_taken
     assert!(pool.take(now + Duration::from_secs(8), IDLE).conn.is_none());
 }
 
+/// An hour of one caller's calls, this far apart, to a server that closes a connection after 5 s without one. How many
+/// connections were reused, and how many of those the server had closed.
+async fn an_hour(every: Duration) -> (usize, usize) {
+    let (pool, start) = (Pool::default(), Instant::now());
+    let (mut now, mut peer, mut reused, mut dead) = (start, None, 0, 0);
+    while now < start + Duration::from_secs(3600) {
+        if every >= Duration::from_secs(5) {
+            peer = None; // closed meanwhile
+        }
+        let conn = match pool.take(now, IDLE).conn {
+            Some(mut conn) => {
+                reused += 1;
+                dead +=
+                    usize::from(conn.stream.write_all(b"call").await.is_err() || peer.is_none());
+                conn
+            }
+            None => {
+                let (conn, theirs) = pair().await;
+                peer = Some(theirs);
+                conn
+            }
+        };
+        pool.put(conn, now, 64);
+        now += every;
+    }
+    (reused, dead)
+}
+
+#[tokio::test]
+async fn an_hour_of_calls_meets_no_connection_that_a_server_closed_after_5_s() {
+    assert_eq!(an_hour(Duration::from_secs(6)).await, (0, 0));
+    assert_eq!(an_hour(Duration::from_secs(5)).await, (0, 0));
+    assert_eq!(an_hour(Duration::from_secs(4)).await, (0, 0));
+    let calls = 3600 / 3;
+    assert_eq!(an_hour(Duration::from_secs(3)).await, (calls - 1, 0));
+}
+
 #[tokio::test]
 async fn nobody_listening_is_refused() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -10,7 +10,11 @@ mod load;
 #[path = "../support/process.rs"]
 mod process;
 
+mod black_hole;
 mod killed;
 mod registry;
 mod reload;
+mod scarce;
+mod scrape;
+mod stale;
 mod stop;
