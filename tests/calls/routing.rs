@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use scripted::wire::key::TO_SERVICE;
+use scripted::header::key::TO_SERVICE;
 use scripted::{Act, Answer, Framing, Header, Message, Server, body};
 use tempfile::TempDir;
 

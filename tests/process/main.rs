@@ -2,6 +2,8 @@
 //! count and time; nothing asserts speed, figures are printed (`--nocapture` shows them).
 #![cfg(unix)]
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::print_stderr)]
+// Real processes and signals take real time, and a thread that waits.
+#![allow(clippy::disallowed_methods)]
 
 #[path = "../support/etcd.rs"]
 mod etcd;
