@@ -1,6 +1,6 @@
 //! The leaf: one try on its connection, call out, reply in.
 //!
-//! Whatever ends the try early drops this future. Then [`Wire`]'s drop decides what becomes of the connection: closed,
+//! Whatever ends the try early drops this future. Then its wire's drop decides what becomes of the connection: closed,
 //! or kept as an orphan that waits for the late reply, since no Thrift server can be told to stop.
 
 use std::future::poll_fn;

@@ -86,8 +86,11 @@ fn timeless(head: &Head, frame: &[u8]) -> Vec<u8> {
     frame
 }
 
+/// A capture's name, its calls and its replies.
+type Pair = (&'static str, Vec<(Head, Vec<u8>)>, Vec<(Head, Vec<u8>)>);
+
 /// Calls and their replies, of every pair of captures that has both.
-fn pairs() -> Vec<(&'static str, Vec<(Head, Vec<u8>)>, Vec<(Head, Vec<u8>)>)> {
+fn pairs() -> Vec<Pair> {
     let carried = |side| {
         captures()
             .iter()

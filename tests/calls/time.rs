@@ -1,6 +1,8 @@
 //! Clocks: the read deadline, the caller's own deadline, the policy's, and who is cut by which.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use scripted::header::key::RPC_TIMEOUT;
 use scripted::{Act, Answer, Framing, Header, Options, Server};

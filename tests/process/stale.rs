@@ -78,12 +78,12 @@ async fn call_in_step(listen: std::net::SocketAddr, start: Instant, idle: Durati
         {
             Answer::Text(text) if text == "hi" => tally.echoed += 1,
             Answer::Exception(6, said) if said.contains(UNACKNOWLEDGED) => {
-                tally.unacknowledged += 1
+                tally.unacknowledged += 1;
             }
             Answer::Exception(6, said)
                 if said.contains("closed the connection without an answer") =>
             {
-                tally.acknowledged += 1
+                tally.acknowledged += 1;
             }
             other => panic!("{other:?}"),
         }
