@@ -5,6 +5,7 @@
 mod blackhole;
 #[path = "../golden/captures.rs"]
 mod captures;
+mod drain;
 mod failures;
 mod framings;
 mod hostile;
@@ -12,6 +13,7 @@ mod limits;
 mod mux;
 mod orphans;
 mod relay;
+mod reload;
 mod replay;
 mod routing;
 mod sizes;
