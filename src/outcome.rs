@@ -457,7 +457,8 @@ impl fmt::Display for Explain<'_> {
             }
             Outcome::NoEndpoints => write!(f, "no usable endpoint for {}", self.service)?,
             Outcome::Overloaded => write!(f, "overloaded: {to}")?,
-            Outcome::UnknownService => write!(f, "unknown service")?,
+            Outcome::UnknownService if self.service.is_empty() => write!(f, "unknown service")?,
+            Outcome::UnknownService => write!(f, "unknown service {}", self.service)?,
             Outcome::FrameTooLarge => write!(f, "the call is too large")?,
             other => write!(f, "{} at {to}", other.label())?,
         }

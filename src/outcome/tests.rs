@@ -58,6 +58,21 @@ async fn a_failure_names_endpoint_service_limit_try_phase_and_method() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_unknown_service_is_named_where_the_call_named_one() {
+    let failed =
+        Failed::new(Outcome::UnknownService, Instant::now()).because("nothing is registered");
+    assert_eq!(
+        failed.explain("item", "Get"),
+        "tidegate: unknown service item: nothing is registered; called Get"
+    );
+    assert!(
+        failed
+            .explain("", "Get")
+            .starts_with("tidegate: unknown service: nothing")
+    );
+}
+
 #[test]
 fn durations_read_as_people_write_them() {
     for (us, text) in [

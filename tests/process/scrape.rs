@@ -91,7 +91,8 @@ async fn a_real_prometheus_scrapes_it_and_promtool_finds_nothing() {
         "ok",
         "business_error",
         "exception",
-        "closed_early",
+        "stale_connection",
+        "reset",
         "read_deadline",
         "bad_reply",
     ] {
