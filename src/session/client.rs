@@ -221,7 +221,8 @@ impl Client {
                 if let (Some(head), true) = (head, len >= self.hold) {
                     return Ok(self.first_part(head, reading.arrived));
                 }
-                reading.len = total.unwrap_or(len + need).min(self.hold).max(len + need);
+                // What is announced is believed up to `hold`; beyond, room grows with what comes.
+                reading.len = total.unwrap_or(len + need).min(self.hold).max(len + 1);
                 Ok(None)
             }
             Err(bad) => {

@@ -58,6 +58,8 @@ struct Wire {
     /// Bytes that the connection had carried before this call.
     before: u64,
     written: bool,
+    /// The reply's share of the bytes held, while it comes.
+    held: Held,
 }
 
 impl Wire {
@@ -69,6 +71,7 @@ impl Wire {
             course: tried.call.course,
             request: tried.call.request,
             written: false,
+            held: Held::default(),
         }
     }
 
@@ -254,7 +257,12 @@ impl Wire {
                     if let (Some(head), true, false) = (head, large, self.request.whole_reply) {
                         return self.stream(head).map(Some);
                     }
-                    buf.reserve_frame(total.unwrap_or(len + need).min(hold.max(len + need)));
+                    if !self.held.set(len) {
+                        self.conn = None;
+                        return Err(overloaded());
+                    }
+                    // What is announced is believed up to `hold`; beyond, room grows with what comes.
+                    buf.reserve_frame(total.unwrap_or(len + need).min(hold).max(len + 1));
                     return Ok(None);
                 }
             }
@@ -263,8 +271,7 @@ impl Wire {
 
     fn whole(&mut self, head: Head, frame: Buf) -> Result<Reply, Failed> {
         self.check(&head)?;
-        let mut held = Held::default();
-        if !held.set(frame.len()) {
+        if !self.held.set(frame.len()) {
             self.conn = None;
             return Err(overloaded());
         }
@@ -278,7 +285,7 @@ impl Wire {
             frame,
             body: None,
             end,
-            held,
+            held: std::mem::take(&mut self.held),
         })
     }
 

@@ -46,6 +46,7 @@ impl Wire {
             course: self.course,
             before: self.before,
             written: true,
+            held: std::mem::take(&mut self.held),
         };
         let charged = self.request.status.fate() == Fate::ChargedOrphan;
         runtime.spawn(async move {
