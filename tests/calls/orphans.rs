@@ -16,7 +16,7 @@ fn slow(by: u64) -> impl Fn(&Call) -> Act + Send + Sync {
 
 #[tokio::test]
 async fn a_caller_that_leaves_does_not_stop_the_handler_and_its_connection_is_used_again() {
-    let server = Options::script(slow(1_000)).start().await.unwrap();
+    let server = Options::script(slow(700)).start().await.unwrap();
     for (framing, name) in Framing::ALL
         .into_iter()
         .zip(["or-f", "or-b", "or-t", "or-tf"])
