@@ -14,7 +14,7 @@ use crate::cluster::{Cluster, Method};
 use crate::config::{CallPolicy, Policy};
 use crate::endpoint::{Endpoint, Place};
 use crate::metrics::CallCounters;
-use crate::outcome::{End, Failed, Reach};
+use crate::outcome::{End, Failed, Outcome, Reach};
 use crate::upstream::Conn;
 
 /// Where a call goes and by which rules: resolved by `route`, shared by all calls of a connection to one method.
@@ -102,6 +102,8 @@ pub struct Course {
     pub tried: Tried,
     /// Send it on a connection of its own, freshly dialled.
     pub fresh: bool,
+    /// How the try before this one ended.
+    pub cause: Option<Outcome>,
     /// Bytes of it were written before: mark it as a retry.
     pub resent: bool,
 }
@@ -114,6 +116,7 @@ impl Course {
             now,
             tried: Tried::default(),
             fresh: false,
+            cause: None,
             resent: false,
         }
     }

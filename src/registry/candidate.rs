@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::{Address, Class, Code, Found, Host, Instance, Resolved, classify, parse};
+use super::{Address, Class, Code, Found, Host, Instance, Resolved, classify, fixed, parse};
 
 /// One address of one instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +81,8 @@ fn of_socket(instance: &Arc<Instance>, socket: SocketAddr, host: &Host, named: b
     let socket = canonical(socket);
     let class = classify(&Address::Socket(socket), host);
     let code = match host.code(class, socket.ip()) {
+        // What stands in the config is meant.
+        Some(Code::R02 | Code::R03) if instance.key == fixed::KEY => None,
         Some(Code::R02) if named => Some(Code::R17),
         code => code,
     };

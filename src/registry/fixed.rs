@@ -9,6 +9,9 @@ use tokio::time::Instant;
 
 use super::{Instance, Known, ReadSet, Registry, Status};
 
+/// Where the instances of the config stand, as their key says.
+pub(super) const KEY: &str = "config";
+
 /// One service's fixed addresses. It answers for any service: it belongs to one.
 #[derive(Debug)]
 pub struct Fixed {
@@ -43,7 +46,7 @@ fn instance(address: String, weight: u32, tags: BTreeMap<String, String>) -> Ins
     Instance {
         address,
         network: "tcp".to_owned(),
-        key: "config".to_owned(),
+        key: KEY.to_owned(),
         weight,
         tags,
         revision: 0,

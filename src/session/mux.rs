@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Buf as _;
 use futures_util::StreamExt;
@@ -16,6 +16,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 use tower::Service;
 
+use super::LINGER;
 use super::client::{Client, Incoming, NoFrame, Reading};
 use super::close::Closed;
 use super::record::{record, record_unrouted};
@@ -62,6 +63,8 @@ struct Mux<'a> {
     /// By when the caller must have read something, while answers wait.
     write_by: Option<Instant>,
     reading: Option<Reading>,
+    /// Until then calls are read though tidegate is stopping; set when it begins to.
+    last_calls: Option<Instant>,
     max_in_flight: usize,
     /// Nothing more can be read: the connection ends once the calls in flight are answered.
     ending: Option<Closed>,
@@ -84,6 +87,7 @@ pub(super) async fn serve(
         alarm: Alarm::default(),
         write_by: None,
         reading: None,
+        last_calls: None,
         max_in_flight: door.config().max_in_flight,
         ending: None,
     };
@@ -107,8 +111,8 @@ impl Mux<'_> {
             if let Poll::Ready(closed) = self.poll_out(cx) {
                 return Poll::Ready(NoFrame::Closed(closed));
             }
-            // A call whose first byte was read is answered, though tidegate is stopping.
-            if self.client.poll_closing(cx).is_ready() && self.client.bytes().is_empty() {
+            // A mux client is told nothing (`crrst` it ignores): what it has sent by then is still read and answered.
+            if self.client.poll_closing(cx).is_ready() && self.poll_last_calls(cx).is_ready() {
                 self.ending.get_or_insert(Closed::Drain);
             }
             if let Some(closed) = self.ending {
@@ -129,6 +133,19 @@ impl Mux<'_> {
                 Poll::Ready(Err(none)) => return Poll::Ready(none),
                 Poll::Pending => return Poll::Pending,
             }
+        }
+    }
+
+    /// Ready when calls that were on their way as tidegate began to stop have had their time.
+    fn poll_last_calls(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let until = *self
+            .last_calls
+            .get_or_insert_with(|| Instant::now() + LINGER.0);
+        ready!(self.alarm.poll(cx, until));
+        if self.client.bytes().is_empty() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
         }
     }
 

@@ -15,6 +15,11 @@ impl<C: Call + Clone, R: Answer> Policy<C, R, Failed> for TryElsewhere {
     type Future = Ready<()>;
 
     fn retry(&mut self, call: &mut C, result: &mut Result<R, Failed>) -> Option<Ready<()>> {
+        if let Some(cause) = call.course().cause {
+            let told = if result.is_ok() { "ok" } else { "failed" };
+            let metrics = &call.shared().target().cluster.metrics;
+            metrics.retry(cause.label(), told);
+        }
         let failed = result.as_ref().err()?;
         let tries = call.shared().status().tries().max(1);
         let again = again(call, failed);
@@ -28,6 +33,7 @@ impl<C: Call + Clone, R: Answer> Policy<C, R, Failed> for TryElsewhere {
         let endpoint = failed.endpoint.as_ref().map(|e| e.id);
         let course = call.course_mut();
         course.now = at;
+        course.cause = Some(outcome);
         course.resent |= reach > Reach::Unwritten;
         course.fresh |= outcome == Outcome::StaleConnection;
         if let Some(id) = endpoint {

@@ -227,6 +227,8 @@ async fn an_idempotent_call_is_tried_at_another_endpoint_and_marked_only_then() 
             resent_with_header as u64,
             "{name}: exactly those sent again"
         );
+        let retried = proxy.of("tidegate_retries_total", "result", "ok");
+        assert_eq!(retried, bad.calls(), "{name}: each retry is counted");
     }
 }
 

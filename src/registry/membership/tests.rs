@@ -59,8 +59,12 @@ impl Bench {
 
     fn read(&mut self, addresses: &[&str]) -> Members {
         let set = set_of(addresses.iter().map(|address| instance(address, 1)));
+        self.read_set(&set)
+    }
+
+    fn read_set(&mut self, set: &ReadSet) -> Members {
         self.membership
-            .read(&set, &Host::default(), &self.names, self.now)
+            .read(set, &Host::default(), &self.names, self.now)
     }
 
     fn tick(&mut self) -> Members {
@@ -112,6 +116,19 @@ async fn a_first_set_of_suspicious_addresses_is_served_at_once() {
     assert_eq!(list(&members), ["127.0.0.1:1", "169.254.1.1:1"]);
     assert!(members.known);
     assert_eq!(bench.next_change(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loopback_address_in_the_config_is_meant_and_no_finding() {
+    for (key, found) in [("config", None), ("p/item/127.0.0.1:1", Some(Code::R02))] {
+        let mut bench = Bench::new(Suspicious::Allow);
+        let registered = Instance {
+            key: key.to_owned(),
+            ..instance("127.0.0.1:1", 1)
+        };
+        let members = bench.read_set(&set_of([registered]));
+        assert_eq!(code(&members, "127.0.0.1:1"), found, "{key}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
