@@ -5,8 +5,8 @@
 //! endpoint, 0 for none. Where there is one, every fifth endpoint has all of its places taken: a pick that meets such
 //! an endpoint goes on looking.
 //!
-//! The picks follow each other with nothing in between, so few endpoints are read from the nearest cache and ten
-//! thousand from a farther one: what differs is the memory's cost, not the algorithm's.
+//! The picks follow each other with nothing in between: few endpoints are read from the nearest cache, ten thousand
+//! from farther ones. That much of the difference is the memory's, not the set's.
 #![allow(missing_docs)]
 
 use std::sync::Arc;
@@ -28,12 +28,12 @@ fn main() {
     divan::main();
 }
 
-#[divan::bench(consts = LIMITS, args = SIZES, min_time = 0.5)]
+#[divan::bench(consts = LIMITS, args = SIZES, min_time = 1, sample_size = 500)]
 fn least_loaded<const LIMIT: usize>(bencher: Bencher<'_, '_>, size: u16) {
     pick(bencher, size, Balance::LeastLoaded, LIMIT);
 }
 
-#[divan::bench(consts = LIMITS, args = SIZES, min_time = 0.5)]
+#[divan::bench(consts = LIMITS, args = SIZES, min_time = 1, sample_size = 500)]
 fn weighted_round_robin<const LIMIT: usize>(bencher: Bencher<'_, '_>, size: u16) {
     pick(bencher, size, Balance::WeightedRoundRobin, LIMIT);
 }

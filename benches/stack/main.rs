@@ -38,13 +38,13 @@ fn main() {
     divan::main();
 }
 
-#[divan::bench(consts = POLLS, args = CALLS, min_time = 0.5)]
+#[divan::bench(consts = POLLS, args = CALLS, min_time = 1, sample_size = 500)]
 fn by_hand<const POLLS: u32>(bencher: Bencher<'_, '_>, name: &str) {
     let mut leaf = service_fn(leaf::<POLLS>);
     measure(bencher, name, |call| leaf.call(taken_by_hand(call)));
 }
 
-#[divan::bench(consts = POLLS, args = CALLS, min_time = 0.5)]
+#[divan::bench(consts = POLLS, args = CALLS, min_time = 1, sample_size = 500)]
 fn stacked<const POLLS: u32>(bencher: Bencher<'_, '_>, name: &str) {
     let mut stack = stack(service_fn(leaf::<POLLS>), Alarm::default());
     measure(bencher, name, |call| stack.call(call));
