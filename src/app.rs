@@ -64,7 +64,7 @@ pub enum StartError {
         who: Option<String>,
     },
     /// The admin address, or the one for metrics.
-    #[error("{name}: cannot listen on {listen}: {error}{}", who.as_deref().map(|w| format!(" (used by {w})")).unwrap_or_default())]
+    #[error("{name}: cannot listen on {listen}: {error}{}; write another address in {name} listen = \"…\"", who.as_deref().map(|w| format!(" (used by {w})")).unwrap_or_default())]
     Admin {
         /// The table of the config.
         name: &'static str,
@@ -194,7 +194,7 @@ impl App {
         }
         match cut {
             0 => tracing::info!("stopped: every call was answered"),
-            n => tracing::warn!("stopped: {n} connections were cut after drain_timeout"),
+            n => tracing::warn!("stopped: connections cut after drain_timeout: {n}"),
         }
         cut
     }

@@ -187,6 +187,8 @@ pub enum Fate {
 #[derive(Default)]
 pub struct Status {
     gone: AtomicBool,
+    /// The try's request is fully written.
+    sent: AtomicBool,
     fate: AtomicU8,
     reach: AtomicU8,
     tries: AtomicU32,
@@ -225,9 +227,21 @@ impl Status {
     #[inline]
     pub fn begin(&self, since: Duration) {
         self.reach.store(0, Relaxed);
+        self.sent.store(false, Relaxed);
         self.fate.store(Fate::Close as u8, Relaxed);
         self.tries.fetch_add(1, Relaxed);
         self.progress(since);
+    }
+
+    /// The try's request is fully written: from now on the reply is waited for.
+    #[inline]
+    pub fn sent(&self) {
+        self.sent.store(true, Relaxed);
+    }
+
+    /// Whether the try's request is fully written.
+    pub fn is_sent(&self) -> bool {
+        self.sent.load(Relaxed)
     }
 
     /// Tries begun so far.

@@ -224,13 +224,23 @@ fn why(members: &Members) -> Option<Arc<str>> {
             let code = s
                 .code
                 .map_or(String::new(), |code| format!("{} ", code.label()));
-            format!("{} ({code}{})", s.instance.address, s.class.label())
+            let why = if s.class.suspicious() {
+                format!(", {}", s.why)
+            } else {
+                String::new()
+            };
+            format!("{} ({code}{}{why})", s.instance.address, s.class.label())
         })
         .collect();
+    let all = members.shown.len();
+    let more = if all > 3 {
+        format!(" and {} more", all - 3)
+    } else {
+        String::new()
+    };
     Some(
         format!(
-            "{} registered, none usable: {}",
-            members.shown.len(),
+            "{all} registered, none usable: {}{more}",
             refused.join(", ")
         )
         .into(),

@@ -143,9 +143,7 @@ fn end<S: Shared>(shared: &S, began: Instant, outcome: Outcome, read: Option<Dur
     });
     let (phase, reach) = match status.reach() {
         Reach::Replied => (Phase::Read, Reach::Replied),
-        Reach::Written if status.progressed() > Duration::ZERO => {
-            (Phase::FirstByte, Reach::Written)
-        }
+        Reach::Written if status.is_sent() => (Phase::FirstByte, Reach::Written),
         reach => (Phase::Write, reach),
     };
     let limit = match read {

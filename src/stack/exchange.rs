@@ -90,6 +90,7 @@ impl Wire {
             Box::pin(self.pass_on_upload()).await?;
         }
         self.written = true;
+        self.request.status.sent();
         Ok(())
     }
 

@@ -43,6 +43,20 @@ async fn a_call_without_progress_is_answered_at_the_read_deadline_and_told_why()
 }
 
 #[tokio::test]
+async fn an_instance_that_hangs_on_a_reused_connection_is_waited_for_in_phase_first_byte() {
+    let acts = vec![Act::Echo, Act::Silence];
+    let server = Options::sequence(acts).start().await.unwrap();
+    let proxy = Setup::new("rd-reused", &[server.address()])
+        .policy("read_deadline = \"80ms\"")
+        .start();
+    let mut caller = proxy.caller(Framing::Framed).await;
+    caller.echo("x").await;
+    let said = caller.fails("x").await;
+    assert!(said.contains("phase first_byte"), "{said}");
+    assert_eq!(server.seen().connections, 1, "the same connection");
+}
+
+#[tokio::test]
 async fn the_callers_own_deadline_is_answered_before_it_and_sent_on_shortened_in_the_same_width() {
     let server = Server::start(Act::Silence).await.unwrap();
     let addr = server.address();

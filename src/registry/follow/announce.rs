@@ -1,17 +1,26 @@
-//! One log line for each registered address that is new, with its class and what to do about it.
+//! One log line for each registered address that is new, or whose use changed, with its class and what to do about it;
+//! and one for each that went.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::registry::{Class, Code, Members, Shown, Skipped};
 
+#[cfg(test)]
+mod tests;
+
 /// Lines for one change of the set; a registry of thousands must not drown the log.
 const MAX_LINES: usize = 100;
+
+/// What was said of an address: its class, its gravest finding, whether calls may be sent to it.
+type Said = (Class, Option<Code>, bool);
 
 /// Remembers what was said.
 pub(super) struct Announcer {
     service: Arc<str>,
-    addresses: HashMap<String, Vec<(Class, Option<Code>)>>,
+    addresses: HashMap<String, Vec<Said>>,
+    /// Whether anything could be used when that was last looked at.
+    served: bool,
     skipped: HashMap<String, Code>,
 }
 
@@ -20,20 +29,21 @@ impl Announcer {
         Announcer {
             service,
             addresses: HashMap::new(),
+            served: false,
             skipped: HashMap::new(),
         }
     }
 
     /// Says what is new among the registered addresses, and forgets those that went.
     pub(super) fn announce(&mut self, members: &Members) {
-        let mut seen: HashMap<String, Vec<(Class, Option<Code>)>> = HashMap::new();
+        let mut seen: HashMap<String, Vec<Said>> = HashMap::new();
         let mut lines = 0;
         for shown in &members.shown {
             if shown.is_pending() {
                 continue;
             }
             let key = shown.instance.address.clone();
-            let what = (shown.class, shown.code);
+            let what = (shown.class, shown.code, shown.used);
             let said = self
                 .addresses
                 .get(&key)
@@ -42,7 +52,7 @@ impl Announcer {
             if !said && !entry.contains(&what) {
                 lines += 1;
                 if lines <= MAX_LINES {
-                    self.say(shown);
+                    self.say(shown, self.addresses.contains_key(&shown.instance.address));
                 }
             }
             entry.push(what);
@@ -51,7 +61,29 @@ impl Announcer {
             let more = lines - MAX_LINES;
             tracing::info!(service = %self.service, "and {more} more registered addresses; /services lists all");
         }
+        self.say_gone(&seen);
         self.addresses = seen;
+        self.say_whether_served(members);
+    }
+
+    /// Says which addresses are there no more.
+    fn say_gone(&self, seen: &HashMap<String, Vec<Said>>) {
+        let gone = self
+            .addresses
+            .keys()
+            .filter(|address| !seen.contains_key(*address));
+        for address in gone.take(MAX_LINES) {
+            tracing::info!(service = %self.service, endpoint.addr = %address, "no longer registered");
+        }
+    }
+
+    /// Says when a service comes to have nothing that can be used.
+    fn say_whether_served(&mut self, members: &Members) {
+        let served = !members.list.is_empty();
+        if self.served && !served {
+            tracing::warn!(service = %self.service, "nothing that can be used is registered any more");
+        }
+        self.served = served;
     }
 
     /// Says what could not be read.
@@ -70,7 +102,7 @@ impl Announcer {
         self.skipped = seen;
     }
 
-    fn say(&self, shown: &Shown) {
+    fn say(&self, shown: &Shown, known: bool) {
         let (service, class) = (&self.service, shown.class.label());
         let (address, key) = (shown.instance.address.as_str(), shown.instance.key.as_str());
         let Some(code) = shown.code else {
@@ -83,16 +115,32 @@ impl Announcer {
             return;
         };
         let remedy = code.remedy(&shown.instance);
-        let use_ = if shown.used { "used" } else { "not used" };
+        let use_ = match (known, shown.used) {
+            (false, true) => "registered, used",
+            (false, false) => "registered, not used",
+            (true, true) => "used from now on",
+            (true, false) => "not used any more",
+        };
+        // What is meant needs no advice at every start.
+        let remedy = if shown.used && code != Code::R08 {
+            String::new()
+        } else {
+            format!("; {remedy}")
+        };
+        let also: String = shown
+            .more
+            .iter()
+            .map(|code| format!(", also {code}: {}", code.cause()))
+            .collect();
         if needs_a_person(shown, code) {
             tracing::warn!(
                 %service, endpoint.addr = address, registry.key = key, class, %code,
-                "registered, {use_}: {}; {remedy}", shown.why
+                "{use_}: {}{also}{remedy}", shown.why
             );
         } else {
             tracing::info!(
                 %service, endpoint.addr = address, registry.key = key, class, %code,
-                "registered, {use_}: {}; {remedy}", shown.why
+                "{use_}: {}{also}{remedy}", shown.why
             );
         }
     }

@@ -82,7 +82,10 @@ fn parse(value: &[u8]) -> Result<Value, String> {
         ));
     }
     serde_json::from_slice(value).map_err(|error| {
-        format!("its value is not the JSON that Kitex writes ({{\"network\", \"address\", \"weight\", \"tags\"}}): {error}")
+        format!(
+            "its value is not the JSON that Kitex writes, such as {{\"network\":\"tcp\",\"address\":\"10.0.3.7:8888\",\
+             \"weight\":10,\"tags\":null}}: {error}"
+        )
     })
 }
 

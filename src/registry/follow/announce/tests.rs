@@ -1,0 +1,117 @@
+#![allow(clippy::unwrap_used)]
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::Mutex;
+
+use super::*;
+use crate::registry::{Instance, Member};
+
+/// What is written to the log, as text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn shown(address: &str, code: Option<Code>, used: bool) -> Shown {
+    let instance = Instance {
+        address: address.to_owned(),
+        network: "tcp".to_owned(),
+        key: format!("p/item/{address}"),
+        weight: 10,
+        tags: BTreeMap::new(),
+        revision: 1,
+        notes: Vec::new(),
+    };
+    Shown {
+        instance: Arc::new(instance),
+        class: Class::Loopback,
+        code,
+        more: vec![Code::R10],
+        dial: address.parse().ok(),
+        used,
+        why: "it is loopback".to_owned(),
+    }
+}
+
+fn members(shown: Vec<Shown>) -> Members {
+    let used = shown.iter().filter(|s| s.used).map(|s| Member {
+        instance: s.instance.clone(),
+        dial: s.dial.unwrap(),
+        class: s.class,
+        weight: 10,
+        last_resort: false,
+    });
+    Members {
+        list: used.collect(),
+        shown,
+        known: true,
+        denied: None,
+    }
+}
+
+/// The lines that each of these sets adds to the log.
+fn lines(sets: &[Members]) -> Vec<Vec<String>> {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let mut announcer = Announcer::new("item".into());
+        sets.iter()
+            .map(|set| {
+                log.0.lock().unwrap().clear();
+                announcer.announce(set);
+                let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+                text.lines().map(str::to_owned).collect()
+            })
+            .collect()
+    })
+}
+
+#[test]
+fn an_address_is_said_once_with_all_its_findings_and_again_when_its_use_changes() {
+    let (used, not) = (
+        shown("127.0.0.1:1", Some(Code::R02), true),
+        shown("127.0.0.1:1", Some(Code::R02), false),
+    );
+    let said = lines(&[
+        members(vec![used.clone()]),
+        members(vec![used]),
+        members(vec![not]),
+    ]);
+    assert_eq!(said[0].len(), 1);
+    assert!(
+        said[0][0].contains("registered, used") && said[0][0].contains("also R10"),
+        "{said:?}"
+    );
+    assert!(said[1].is_empty(), "{said:?}");
+    assert!(
+        said[2][0].contains("WARN") && said[2][0].contains("not used any more"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn an_address_that_goes_is_said_and_so_is_a_service_with_nothing_left() {
+    let said = lines(&[
+        members(vec![shown("127.0.0.1:1", None, true)]),
+        members(vec![]),
+    ]);
+    assert!(
+        said[1][0].contains("no longer registered") && said[1][0].contains("127.0.0.1:1"),
+        "{said:?}"
+    );
+    assert!(
+        said[1][1].contains("WARN") && said[1][1].contains("nothing that can be used"),
+        "{said:?}"
+    );
+}
