@@ -20,3 +20,4 @@ mod scarce;
 mod scrape;
 mod stale;
 mod stop;
+mod syscalls;
