@@ -188,10 +188,7 @@ fn a_refusal_is_told_and_exits_1() {
 #[test]
 fn nobody_there_or_somebody_else_exits_3() {
     let bench = Bench::new();
-    let free = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let free = scripted::free();
     let (_, told) = bench.exits(&format!("drain --admin {free}"), 3);
     assert!(
         told.contains(&format!("nobody listens at {free}")),

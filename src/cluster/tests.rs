@@ -76,9 +76,7 @@ async fn a_down_endpoint_is_out_of_the_set_at_once_and_back_when_a_connect_succe
 
 #[tokio::test]
 async fn an_entry_put_again_is_dialled_at_once() {
-    let reserved = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = reserved.local_addr().unwrap().port();
-    drop(reserved);
+    let port = scripted::free().port();
     let cluster = cluster();
     cluster.apply(vec![dial(port, 1)], None);
     let endpoint = cluster.endpoint(dial(port, 1).addr).unwrap();

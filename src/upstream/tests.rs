@@ -125,10 +125,7 @@ async fn an_hour_of_calls_meets_no_connection_that_a_server_closed_after_5_s() {
 
 #[tokio::test]
 async fn nobody_listening_is_refused() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
-    drop(listener);
-    let error = connect::connect(addr, Duration::from_secs(5))
+    let error = connect::connect(scripted::free(), Duration::from_secs(5))
         .await
         .err()
         .unwrap();

@@ -353,11 +353,7 @@ pub fn value(address: &str) -> String {
 
 /// A loopback port that nobody listens on now.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    scripted::free().port()
 }
 
 /// Waits until `done`, and says how long it took; fails with `what` after [`PATIENCE`].

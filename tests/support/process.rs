@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Once;
@@ -260,8 +260,7 @@ pub fn eventually(what: &str, mut done: impl FnMut() -> bool) -> Duration {
 
 /// A loopback address that nobody listens on.
 pub fn free() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
+    scripted::free()
 }
 
 /// `[[listener]]` with a fixed service.

@@ -14,6 +14,7 @@
 pub mod body;
 pub mod client;
 pub mod header;
+mod ports;
 pub mod script;
 pub mod server;
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub mod wire;
 
 pub use client::{Answer, Client, MuxClient};
 pub use header::Header;
+pub use ports::free;
 pub use script::{Act, Call, OnAccept, Options, Seen};
 pub use server::Server;
 pub use wire::{Framing, Message};
