@@ -141,7 +141,7 @@ async fn what_is_still_in_flight_after_drain_timeout_is_cut_and_logged() {
     eventually("it is in flight", || instance.calls() == 1);
     proxy.signal("TERM");
     assert_eq!(proxy.ends(), 0);
-    proxy.logged(&["WARN", "1 connections were cut"]);
+    proxy.logged(&["WARN", "connections cut after drain_timeout: 1"]);
     assert!(call.await.unwrap().is_err());
 }
 

@@ -1,7 +1,6 @@
 //! Starts real etcd processes on free loopback ports, and ends them with the test.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
