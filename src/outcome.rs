@@ -3,14 +3,14 @@
 //! Breaker, endpoint health, retry, metrics and answers read this table; no other place decides. A variant of
 //! [`Outcome`] has one row in [`Outcome::row`]; [`Failed`] is how an outcome without a reply travels up the stack.
 
-use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
-
+use serde::{Serialize, Serializer};
 use tokio::time::Instant;
 
+mod failed;
 #[cfg(test)]
 mod tests;
+
+pub use failed::{Failed, Failure, Limit, Named, Phase, human};
 
 macro_rules! outcomes {
     ($($(#[$doc:meta])* $name:ident = $label:literal: $breaker:ident, $charge:ident, $again:ident, $blame:ident, $told:ident;)*) => {
@@ -40,10 +40,12 @@ outcomes! {
     //                               breaker  endpoint  again       blame     told
     /// A reply.
     Ok = "ok":                       Success, Success,  Never,      Nobody,   Reply;
-    /// A reply that carries a declared exception or a business status: the service works.
-    BusinessError = "business_error": Success, Success, Never,      Nobody,   Reply;
+    /// A reply that carries an exception which the method declares: the service works.
+    DeclaredException = "business_error": Declared, Success, Named, Nobody,   Reply;
+    /// A reply that carries a business status (Kitex): the service works.
+    BizStatus = "business_error":    BizStatus, Success, Named,     Nobody,   Reply;
     /// A reply that is an exception (the handler failed, or the method is unknown).
-    Exception = "exception":         Failure, Exception, Never,     Endpoint, Reply;
+    Exception = "exception":         Exception, Exception, Named,   Endpoint, Reply;
     /// Nobody listens at the endpoint.
     ConnectRefused = "connect_refused": Failure, Down,  Unwritten,  Endpoint, Exception;
     /// The endpoint did not take the connection within `connect_timeout`.
@@ -52,22 +54,24 @@ outcomes! {
     Unreachable = "unreachable":     Failure, Down,     Unwritten,  Endpoint, Exception;
     /// The registered host name has no address here.
     ResolveFailed = "resolve_failed": Failure, Down,    Unwritten,  Registry, Exception;
-    /// A reused connection turned out to be dead.
+    /// A reused connection turned out to be dead: the peer's host took nothing of the call.
     StaleConnection = "stale_connection": Failure, Nothing, IfUnarrived, Endpoint, Exception;
+    /// A reused connection died with the call on it, after the peer's host took some of it.
+    StaleArrived = "stale_connection": Failure, Failure, IfUnarrived, Endpoint, Exception;
     /// The endpoint reset a fresh connection before any byte of the reply.
     Reset = "reset":                 Failure, Failure,  IfUnarrived, Endpoint, Exception;
     /// The endpoint closed a fresh connection before any byte of the reply (Kitex does, over its limit).
     ClosedEarly = "closed_early":    Failure, Failure,  IfUnarrived, Endpoint, Exception;
     /// The endpoint closed inside the reply. (An answer is only for a reply of which nothing went out yet.)
-    ReplyCut = "reply_cut":          Failure, Failure,  Never,      Endpoint, Exception;
+    ReplyCut = "reply_cut":          Failure, Failure,  Named,      Endpoint, Exception;
     /// No progress within `read_deadline`.
     ReadDeadline = "read_deadline":  Timeout, Timeout,  Idempotent, Endpoint, Exception;
     /// The call's own time ran out, sooner than this method usually takes to be late.
-    Deadline = "deadline":           Nothing, Nothing,  Never,      Caller,   Deadline;
+    Deadline = "deadline":           Impatience, Nothing, Never,    Caller,   Deadline;
     /// The call's own time ran out, and the endpoint was overdue.
     DeadlineOverdue = "deadline":    Timeout, Timeout,  Never,      Endpoint, Deadline;
     /// The reply was no reply: not the protocol, not this call's seqid.
-    BadReply = "bad_reply":          Failure, Failure,  Never,      Endpoint, Exception;
+    BadReply = "bad_reply":          Failure, Failure,  Named,      Endpoint, Exception;
     /// Refused by the service's circuit breaker.
     BreakerOpen = "breaker_open":    Nothing, Nothing,  Never,      Endpoint, Exception;
     /// The service has no endpoint that may be used.
@@ -114,10 +118,19 @@ pub struct Row {
 pub enum Counts {
     /// The service works.
     Success,
+    /// The service works, though it says no: a failure where the policy says so.
+    Declared,
+    /// The same, for a business status.
+    BizStatus,
+    /// The service failed to handle the call: a failure unless the policy says otherwise.
+    Exception,
     /// The service failed.
     Failure,
-    /// The service did not answer in time.
+    /// The service did not answer in time: a failure unless the policy says otherwise.
     Timeout,
+    /// The caller did not wait for as long as the method usually takes to be late. Says nothing about the service;
+    /// Kitex's own breaker counts it as a timeout.
+    Impatience,
     /// Says nothing about the service.
     Nothing,
 }
@@ -144,11 +157,13 @@ pub enum Charge {
 pub enum Again {
     /// Never.
     Never,
+    /// If the policy names the outcome.
+    Named,
     /// Always: by its nature nothing was written.
     Unwritten,
-    /// If nothing of the call arrived, or the method is idempotent.
+    /// If nothing of the call arrived, the method is idempotent, or the policy names the outcome.
     IfUnarrived,
-    /// If the method is idempotent.
+    /// If the method is idempotent, or the policy names the outcome.
     Idempotent,
 }
 
@@ -222,282 +237,55 @@ pub enum Reach {
     Replied,
 }
 
-/// Where in its life a call was when it failed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Phase {
-    /// Before an endpoint was picked.
-    Queue,
-    /// Connecting.
-    Connect,
-    /// Sending the call.
-    Write,
-    /// Waiting for the reply's first byte.
-    FirstByte,
-    /// Inside the reply.
-    Read,
-}
+/// Some outcomes, as a policy names them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Outcomes(u32);
 
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Queue => "queue",
-            Self::Connect => "connect",
-            Self::Write => "write",
-            Self::FirstByte => "first_byte",
-            Self::Read => "read",
-        })
-    }
-}
+impl Outcomes {
+    /// None of them.
+    pub const NONE: Self = Self(0);
 
-/// The limit that a call ran into.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Limit {
-    /// A span of time, by its config key.
-    Time(&'static str, Duration),
-    /// A number, by its config key.
-    Count(&'static str, usize),
-}
-
-impl fmt::Display for Limit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Time(key, span) => write!(f, "{key} {}", human(*span)),
-            Self::Count(key, n) => write!(f, "limit {key} {n}"),
-        }
-    }
-}
-
-/// The endpoint of a try, as a failure names it.
-#[derive(Clone, Debug)]
-pub struct Named {
-    /// The endpoint's number, for "not the one just tried".
-    pub id: u32,
-    /// Its address.
-    pub name: Arc<str>,
-}
-
-/// A call, or a try, that ended without a reply. Boxed: it is small on the way, and rare.
-#[derive(Clone, Debug)]
-pub struct Failed(Box<Failure>);
-
-/// What a [`Failed`] holds.
-#[derive(Clone, Debug)]
-pub struct Failure {
-    /// What ended it.
-    pub outcome: Outcome,
-    /// When.
-    pub at: Instant,
-    /// How far its bytes got.
-    pub reach: Reach,
-    /// Where it was.
-    pub phase: Phase,
-    /// To whom it was going.
-    pub endpoint: Option<Named>,
-    /// The limit it ran into.
-    pub limit: Option<Limit>,
-    /// How long the call, or the step with the limit, took.
-    pub spent: Duration,
-    /// Which try it was, from 1, and how many there may be.
-    pub tries: (u32, u32),
-    /// What the system, or the peer, said.
-    pub detail: Option<Box<str>>,
-    /// An answer for this outcome takes its caller's connection with it.
-    pub closes: bool,
-}
-
-impl Failed {
-    /// A failure of this kind, at this instant.
-    pub fn new(outcome: Outcome, at: Instant) -> Self {
-        Self(Box::new(Failure {
-            outcome,
-            at,
-            reach: Reach::Unwritten,
-            phase: Phase::Queue,
-            endpoint: None,
-            limit: None,
-            spent: Duration::ZERO,
-            tries: (1, 1),
-            detail: None,
-            closes: false,
-        }))
-    }
-
-    /// Where it was, and how far its bytes got.
+    /// With every outcome of this label.
     #[must_use]
-    pub fn during(mut self, phase: Phase, reach: Reach) -> Self {
-        self.0.phase = phase;
-        self.0.reach = reach;
-        self
+    pub fn with(self, label: &str) -> Self {
+        let named = Outcome::ALL.iter().filter(|o| o.label() == label);
+        Self(named.fold(self.0, |bits, o| bits | 1 << *o as u8))
     }
 
-    /// The endpoint it was going to; the innermost one that says so wins.
-    #[must_use]
-    pub fn to(mut self, id: u32, name: &Arc<str>) -> Self {
-        self.0.endpoint.get_or_insert_with(|| Named {
-            id,
-            name: name.clone(),
-        });
-        self
+    /// Whether this outcome is among them.
+    #[inline]
+    pub const fn contains(self, outcome: Outcome) -> bool {
+        self.0 & (1 << outcome as u8) != 0
     }
 
-    /// The limit it ran into, and the time spent.
-    #[must_use]
-    pub fn limit(mut self, limit: Limit, spent: Duration) -> Self {
-        self.0.limit = Some(limit);
-        self.0.spent = spent;
-        self
+    /// The labels that a policy may name for trying again: of outcomes whose row allows it and that are not safe
+    /// anyway.
+    pub fn nameable() -> Vec<&'static str> {
+        let by_name = |o: &&Outcome| !matches!(o.row().again, Again::Never | Again::Unwritten);
+        let mut labels: Vec<_> = Outcome::ALL
+            .iter()
+            .filter(by_name)
+            .map(|o| o.label())
+            .collect();
+        labels.dedup();
+        labels
     }
 
-    /// What the system, or the peer, said.
-    #[must_use]
-    pub fn because(mut self, detail: impl Into<Box<str>>) -> Self {
-        self.0.detail = Some(detail.into());
-        self
-    }
-
-    /// Which try of how many.
-    #[must_use]
-    pub fn tries(mut self, this: u32, of: u32) -> Self {
-        self.0.tries = (this, of);
-        self
-    }
-
-    /// The answer, if there is one, takes the caller's connection with it.
-    #[must_use]
-    pub fn closing(mut self) -> Self {
-        self.0.closes = true;
-        self
-    }
-
-    /// How long it took.
-    pub fn spent(&mut self, spent: Duration) {
-        self.0.spent = spent;
-    }
-
-    /// The end to report.
-    pub fn end(&self) -> End {
-        End {
-            outcome: self.0.outcome,
-            at: self.0.at,
-        }
-    }
-
-    /// The sentence that the caller and the log get; `called` is the method.
-    pub fn explain(&self, service: &str, called: &str) -> String {
-        let text = Explain {
-            failure: &self.0,
-            service,
-        };
-        format!("tidegate: {text}; called {called}")
+    /// Their labels.
+    pub fn labels(self) -> Vec<&'static str> {
+        let among = |o: &&Outcome| self.contains(**o);
+        let mut labels: Vec<_> = Outcome::ALL
+            .iter()
+            .filter(among)
+            .map(|o| o.label())
+            .collect();
+        labels.dedup();
+        labels
     }
 }
 
-impl std::ops::Deref for Failed {
-    type Target = Failure;
-    fn deref(&self) -> &Failure {
-        &self.0
+impl Serialize for Outcomes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.labels().serialize(serializer)
     }
-}
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}",
-            Explain {
-                failure: &self.0,
-                service: ""
-            }
-        )
-    }
-}
-
-impl std::error::Error for Failed {}
-
-/// A failure in words.
-struct Explain<'a> {
-    failure: &'a Failure,
-    service: &'a str,
-}
-
-impl Explain<'_> {
-    fn place(&self) -> String {
-        match (&self.failure.endpoint, self.service) {
-            (Some(e), "") => e.name.to_string(),
-            (Some(e), service) => format!("{} ({service})", e.name),
-            (None, "") => "the service".to_owned(),
-            (None, service) => service.to_owned(),
-        }
-    }
-}
-
-impl fmt::Display for Explain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (x, to) = (self.failure, self.place());
-        match x.outcome {
-            Outcome::ConnectRefused
-            | Outcome::ConnectTimeout
-            | Outcome::Unreachable
-            | Outcome::ResolveFailed => {
-                // The detail names the endpoint: the last of those that were dialled.
-                let to = if self.service.is_empty() {
-                    &to
-                } else {
-                    self.service
-                };
-                write!(f, "cannot connect to {to}")?;
-            }
-            Outcome::StaleConnection | Outcome::Reset | Outcome::ClosedEarly => {
-                write!(f, "{to} closed the connection without an answer")?;
-            }
-            Outcome::ReplyCut => write!(f, "{to} stopped inside its reply")?,
-            Outcome::BadReply => write!(f, "{to} sent no proper reply")?,
-            Outcome::ReadDeadline | Outcome::Deadline | Outcome::DeadlineOverdue => {
-                write!(f, "no answer from {to}")?;
-            }
-            Outcome::NoEndpoints => write!(f, "no usable endpoint for {}", self.service)?,
-            Outcome::Overloaded => write!(f, "overloaded: {to}")?,
-            Outcome::UnknownService if self.service.is_empty() => write!(f, "unknown service")?,
-            Outcome::UnknownService => write!(f, "unknown service {}", self.service)?,
-            Outcome::FrameTooLarge => write!(f, "the call is too large")?,
-            other => write!(f, "{} at {to}", other.label())?,
-        }
-        if let Some(limit) = x.limit {
-            match limit {
-                Limit::Time(..) => write!(f, " within {limit}")?,
-                Limit::Count(..) => write!(f, ", {limit}")?,
-            }
-        }
-        if let Some(detail) = &x.detail {
-            write!(f, ": {detail}")?;
-        }
-        let row = x.outcome.row();
-        if row.endpoint == Charge::Down {
-            return Ok(());
-        }
-        if row.blame == Blame::Endpoint || x.limit.is_some() {
-            // Where time ran out, the limit says how long it took.
-            if !x.spent.is_zero() && !matches!(x.limit, Some(Limit::Time(..))) {
-                write!(f, ", spent {}", human(x.spent))?;
-            }
-            write!(f, ", try {} of {}, phase {}", x.tries.0, x.tries.1, x.phase)?;
-        }
-        Ok(())
-    }
-}
-
-/// A duration as people write it: `800ms`, `1.2s`, `45us`.
-pub fn human(span: Duration) -> String {
-    let us = span.as_micros();
-    match us {
-        0..1_000 => format!("{us}us"),
-        1_000..10_000 => format!("{}ms", trim(us as f64 / 1e3)),
-        10_000..1_000_000 => format!("{}ms", us / 1_000),
-        _ => format!("{}s", trim(us as f64 / 1e6)),
-    }
-}
-
-fn trim(value: f64) -> String {
-    let text = format!("{value:.1}");
-    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
 }

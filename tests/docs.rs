@@ -239,8 +239,9 @@ fn again(again: Again) -> &'static str {
     match again {
         Again::Never => "never",
         Again::Unwritten => "yes",
-        Again::IfUnarrived => "if it never arrived, or idempotent",
-        Again::Idempotent => "if idempotent",
+        Again::Named => "if `retry_on` names it",
+        Again::IfUnarrived => "if it never arrived, is idempotent, or named",
+        Again::Idempotent => "if idempotent, or named",
     }
 }
 

@@ -13,6 +13,7 @@ mod print;
 mod problem;
 mod registry;
 mod report;
+mod resilience;
 mod types;
 mod units;
 
@@ -30,6 +31,10 @@ pub use policy::{
 };
 pub use problem::{ConfigErrors, Problem, Spot};
 pub use registry::{Etcd, File, Layout, Registry, Secret, Tls};
+pub use resilience::{
+    BreakerPolicy, CheckKind, Counted, EjectionPolicy, HealthCheck, Preset, RateLimit, RetryBudget,
+    Share,
+};
 pub use types::{
     Admin, ListenAddr, Listener, Log, LogFormat, MetricsListen, NoListenAddr, Protocol, Runtime,
     Service, Source, StaticEndpoint,

@@ -23,12 +23,19 @@
 //! | `idempotent` | false | |
 //! | `tries` | 3 | of one call, the first included |
 //! | `resend_unacknowledged` | false | |
+//! | `retry_on` | none | outcomes after which a call that arrived is sent again |
+//! | `retry_backoff` | 25 ms | before the second further try, doubling, fully jittered |
+//! | `rate_limit`, `rate_burst` | 0 | calls per second; 0: no limit |
+//!
+//! The tables `breaker`, `ejection`, `retry_budget` and `health_check` are in `resilience`.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
+use super::resilience::{BreakerPolicy, EjectionPolicy, HealthCheck, RateLimit, RetryBudget};
 use super::units;
+use crate::outcome::Outcomes;
 
 /// One service's policy, complete.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -62,6 +69,14 @@ pub struct Policy {
     /// What may also differ for one method.
     #[serde(flatten)]
     pub call: CallPolicy,
+    /// The circuit breaker of each method.
+    pub breaker: BreakerPolicy,
+    /// How endpoints that fail are taken out.
+    pub ejection: EjectionPolicy,
+    /// How many calls may be sent again.
+    pub retry_budget: RetryBudget,
+    /// How endpoints are asked how they are.
+    pub health_check: HealthCheck,
 }
 
 /// The part of a policy that one method may have for itself.
@@ -86,6 +101,17 @@ pub struct CallPolicy {
     /// A call whose reused connection died before any of the call was acknowledged is sent again.
     /// Right for servers that neither abort nor half-close right after reading; Kitex's do not.
     pub resend_unacknowledged: bool,
+    /// Outcomes after which the call is sent again although an endpoint may have run it: those that
+    /// the policy names.
+    pub retry_on: Outcomes,
+    /// The longest pause before the second further try; it doubles from try to try, to ten times
+    /// this. The pause is drawn between nothing and that, and there is none before the first try at
+    /// another endpoint. 0 to 1 h.
+    #[serde(serialize_with = "units::duration")]
+    pub retry_backoff: Duration,
+    /// Of the table it was written in: all calls of a service, or all calls of a method.
+    #[serde(flatten)]
+    pub rate: RateLimit,
 }
 
 /// The read deadline: a timer of one try's progress.
@@ -160,6 +186,10 @@ impl Default for Policy {
             suspicious: Suspicious::default(),
             empty_grace: Duration::from_secs(15),
             call: CallPolicy::default(),
+            breaker: BreakerPolicy::default(),
+            ejection: EjectionPolicy::default(),
+            retry_budget: RetryBudget::default(),
+            health_check: HealthCheck::default(),
         }
     }
 }
@@ -174,6 +204,9 @@ impl Default for CallPolicy {
             idempotent: false,
             tries: 3,
             resend_unacknowledged: false,
+            retry_on: Outcomes::NONE,
+            retry_backoff: Duration::from_millis(25),
+            rate: RateLimit::default(),
         }
     }
 }

@@ -176,6 +176,8 @@ pub struct Listener {
     pub protocol: Protocol,
     /// Client connections at once. 1 to 1,000,000.
     pub max_connections: usize,
+    /// Of them, from one source address. 0 to 1,000,000; 0 is no limit.
+    pub max_connections_per_source: usize,
     /// Calls in flight of one client connection. 1 to 65,536.
     pub max_in_flight: usize,
     /// From a connection's first byte until its protocol is known. 1 ms to 1 h.
@@ -202,6 +204,7 @@ impl Listener {
             registry: None,
             protocol: Protocol::default(),
             max_connections: 10_000,
+            max_connections_per_source: 0,
             max_in_flight: 128,
             detect_timeout: Duration::from_secs(1),
             frame_timeout: Duration::from_secs(5),

@@ -1,4 +1,7 @@
 #![allow(clippy::unwrap_used)]
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::*;
 
 #[test]
@@ -17,7 +20,8 @@ fn what_is_tidegates_own_or_the_callers_is_charged_to_no_endpoint() {
         let row = outcome.row();
         if matches!(row.blame, Blame::Tidegate | Blame::Caller) {
             assert_eq!(row.endpoint, Charge::Nothing, "{outcome:?}");
-            assert_eq!(row.breaker, Counts::Nothing, "{outcome:?}");
+            let counted = !matches!(row.breaker, Counts::Nothing | Counts::Impatience);
+            assert!(!counted, "{outcome:?}");
         }
     }
 }
@@ -34,11 +38,41 @@ fn an_overdue_row_keeps_the_label_and_counts_as_a_timeout() {
 }
 
 #[test]
-fn only_deadline_and_client_gone_have_two_rows_of_one_label() {
+fn four_labels_have_two_rows_each() {
     let mut labels: Vec<_> = Outcome::ALL.iter().map(|o| o.label()).collect();
     labels.sort_unstable();
     labels.dedup();
-    assert_eq!(labels.len() + 2, Outcome::ALL.len());
+    assert_eq!(labels.len() + 4, Outcome::ALL.len());
+    for label in [
+        "deadline",
+        "client_gone",
+        "business_error",
+        "stale_connection",
+    ] {
+        let rows = Outcome::ALL.iter().filter(|o| o.label() == label);
+        assert_eq!(rows.count(), 2, "{label}");
+    }
+}
+
+#[test]
+fn a_policy_may_name_what_may_have_run_and_nothing_else() {
+    assert_eq!(
+        Outcomes::nameable(),
+        [
+            "business_error",
+            "exception",
+            "stale_connection",
+            "reset",
+            "closed_early",
+            "reply_cut",
+            "read_deadline",
+            "bad_reply"
+        ]
+    );
+    let named = Outcomes::NONE.with("business_error");
+    assert!(named.contains(Outcome::BizStatus) && named.contains(Outcome::DeclaredException));
+    assert!(!named.contains(Outcome::Exception));
+    assert_eq!(named.labels(), ["business_error"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -374,11 +374,12 @@ impl Wire {
         let closed = error.kind() == io::ErrorKind::UnexpectedEof;
         let outcome = match phase {
             Phase::Read => Outcome::ReplyCut,
+            _ if conn.served > 0 && reach >= Reach::Written => Outcome::StaleArrived,
             _ if conn.served > 0 => Outcome::StaleConnection,
             _ if closed => Outcome::ClosedEarly,
             _ => Outcome::Reset,
         };
-        if outcome == Outcome::StaleConnection {
+        if matches!(outcome, Outcome::StaleConnection | Outcome::StaleArrived) {
             self.request.target.cluster.metrics.stale_in_use.inc();
         }
         let mut what = if closed {
@@ -411,7 +412,8 @@ fn give_back(mut conn: Box<Conn>, place: &Place, head: &Head, now: Instant, max_
 fn outcome(head: &Head, frame: &[u8]) -> Outcome {
     match frame::verdict(head, frame) {
         Verdict::Ok => Outcome::Ok,
-        Verdict::Declared | Verdict::BizStatus => Outcome::BusinessError,
+        Verdict::Declared => Outcome::DeclaredException,
+        Verdict::BizStatus => Outcome::BizStatus,
         Verdict::Exception { .. } => Outcome::Exception,
     }
 }

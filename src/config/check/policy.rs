@@ -50,6 +50,10 @@ pub(super) fn policy(table: &mut Section<'_>, base: &Policy, source: DeadlineSou
             .duration("empty_grace", Duration::ZERO..=HOUR)
             .unwrap_or(base.empty_grace),
         call: call_policy(table, &base.call, source),
+        breaker: base.breaker.clone(),
+        ejection: base.ejection.clone(),
+        retry_budget: base.retry_budget,
+        health_check: base.health_check.clone(),
     };
     warn_of_connects(table, &policy);
     policy
@@ -72,6 +76,9 @@ pub(super) fn call_policy(
         resend_unacknowledged: table
             .flag("resend_unacknowledged")
             .unwrap_or(base.resend_unacknowledged),
+        retry_on: base.retry_on,
+        retry_backoff: base.retry_backoff,
+        rate: base.rate,
     };
     warn_of_deadlines(table, &policy);
     policy
