@@ -211,6 +211,18 @@ impl Default for CallPolicy {
     }
 }
 
+impl CallPolicy {
+    /// What a method has that writes nothing: the service's policy, but for its rate. A service's rate limits all its
+    /// calls together, a method's only those of the method.
+    #[must_use]
+    pub fn of_methods(&self) -> Self {
+        Self {
+            rate: RateLimit::default(),
+            ..self.clone()
+        }
+    }
+}
+
 impl Default for ReadDeadline {
     fn default() -> Self {
         Self {

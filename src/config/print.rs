@@ -1,12 +1,12 @@
 //! The effective config: printed so that it can be loaded again, but for hidden passwords.
 //!
 //! `[defaults]` is printed whole; a service prints what differs from it, a method what differs
-//! from its service.
+//! from its service. The tables within a policy are printed in the same way, key by key.
 
 use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer, ser::Error};
-use toml::Table;
+use toml::{Table, Value};
 
 use super::{
     Admin, Config, Listener, Log, MetricsListen, Policy, Registry, Runtime, Service, Source,
@@ -101,22 +101,60 @@ fn printed_service<'a>(
         Source::Static(endpoints) => (None, Some(endpoints.as_slice())),
     };
     let mut method = BTreeMap::new();
+    let base = service.policy.call.of_methods();
     for (name, policy) in &service.methods {
-        method.insert(name.as_str(), difference(policy, &service.policy.call)?);
+        method.insert(name.as_str(), difference(policy, &base)?);
     }
     Ok(PrintedService {
         name: &service.name,
         registry,
         endpoints,
-        differs: difference(&service.policy, defaults)?,
+        differs: policy_difference(&service.policy, defaults)?,
         method,
     })
 }
 
-/// The keys of `value` that `base` has not, or has otherwise.
-fn difference<T: Serialize>(value: &T, base: &T) -> Result<Table, toml::ser::Error> {
-    let base = Table::try_from(base)?;
-    let mut table = Table::try_from(value)?;
-    table.retain(|key, value| base.get(key) != Some(value));
+/// What a service's table says so that, read over `base`, it gives `policy`.
+fn policy_difference(policy: &Policy, base: &Policy) -> Result<Table, toml::ser::Error> {
+    let (written, stands) = (&policy.breaker, &base.breaker);
+    if written.preset == stands.preset {
+        return difference(policy, base);
+    }
+    // A preset that is written stands in the place of what is above.
+    let over_preset = Policy {
+        breaker: written.preset.policy(),
+        ..base.clone()
+    };
+    let mut table = difference(policy, &over_preset)?;
+    let preset = Value::try_from(written.preset)?;
+    let breaker = table.entry("breaker").or_insert(Value::Table(Table::new()));
+    if let Value::Table(breaker) = breaker {
+        breaker.insert("preset".into(), preset);
+    }
     Ok(table)
+}
+
+/// The keys of `value` that `base` has not, or has otherwise.
+pub(super) fn difference<T: Serialize>(value: &T, base: &T) -> Result<Table, toml::ser::Error> {
+    Ok(differing(Table::try_from(value)?, &Table::try_from(base)?))
+}
+
+fn differing(table: Table, base: &Table) -> Table {
+    let mut differs = Table::new();
+    for (key, value) in table {
+        match (value, base.get(&key)) {
+            (value, Some(base)) if value == *base => {}
+            (Value::Table(inner), Some(Value::Table(base))) => {
+                let kind = inner.get("kind").cloned();
+                let mut inner = differing(inner, base);
+                // A table without a kind says that there is one.
+                inner.extend(kind.map(|kind| ("kind".to_owned(), kind)));
+                differs.insert(key, Value::Table(inner));
+            }
+            (value, _) => {
+                differs.insert(key, value);
+            }
+        }
+    }
+    differs
 }

@@ -75,7 +75,17 @@ fn the_main_example_shows_every_key_of_the_schema() {
         .filter_map(|part| part.split_once('=').map(|(key, _)| key.trim()))
         .collect();
     let tables = [
-        "runtime", "admin", "metrics", "log", "defaults", "tls", "method",
+        "runtime",
+        "admin",
+        "metrics",
+        "log",
+        "defaults",
+        "tls",
+        "method",
+        "breaker",
+        "ejection",
+        "retry_budget",
+        "health_check",
     ];
     let arrays = ["registry", "listener", "service"];
     for path in schema(&text) {
@@ -86,6 +96,8 @@ fn the_main_example_shows_every_key_of_the_schema() {
     // The reading itself must have reached the innermost tables.
     let schema = schema(&text);
     for path in [
+        "defaults.health_check.required",
+        "service.breaker.counts",
         "registry.tls.domain",
         "service.method.tries",
         "service.endpoints.tags",
@@ -105,6 +117,7 @@ fn what_the_main_example_shows_as_built_in_is_built_in() {
     same.metrics = None;
     same.log.file = None;
     same.defaults.call.read_deadline = ReadDeadline::default();
+    same.defaults.health_check.method.clear();
     assert_eq!(same.runtime, plain.runtime);
     assert_eq!(same.admin, plain.admin);
     assert_eq!(same.log, plain.log);

@@ -60,6 +60,9 @@ fn limits(table: &mut Section<'_>, name: Option<Arc<str>>, at: Option<SocketAddr
         max_connections: table
             .count("max_connections", 1..=1_000_000)
             .unwrap_or(built_in.max_connections),
+        max_connections_per_source: table
+            .count("max_connections_per_source", 0..=1_000_000)
+            .unwrap_or(built_in.max_connections_per_source),
         max_in_flight: table
             .count("max_in_flight", 1..=65_536)
             .unwrap_or(built_in.max_in_flight),

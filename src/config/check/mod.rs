@@ -5,6 +5,7 @@ mod listener;
 mod policy;
 mod process;
 mod registry;
+mod resilience;
 mod section;
 mod service;
 mod value;

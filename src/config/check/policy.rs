@@ -9,7 +9,7 @@ use crate::config::policy::{
     Balance, CallPolicy, DeadlineSource, OnDeadline, Policy, ReadDeadline, Suspicious,
 };
 
-use super::Section;
+use super::{Section, resilience};
 
 const MILLI: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -50,10 +50,10 @@ pub(super) fn policy(table: &mut Section<'_>, base: &Policy, source: DeadlineSou
             .duration("empty_grace", Duration::ZERO..=HOUR)
             .unwrap_or(base.empty_grace),
         call: call_policy(table, &base.call, source),
-        breaker: base.breaker.clone(),
-        ejection: base.ejection.clone(),
-        retry_budget: base.retry_budget,
-        health_check: base.health_check.clone(),
+        breaker: resilience::breaker(table, &base.breaker),
+        ejection: resilience::ejection(table, &base.ejection),
+        retry_budget: resilience::retry_budget(table, base.retry_budget),
+        health_check: resilience::health_check(table, &base.health_check),
     };
     warn_of_connects(table, &policy);
     policy
@@ -72,13 +72,15 @@ pub(super) fn call_policy(
         deadline_source: deadline.map_or(base.deadline_source, |_| source),
         on_deadline: on_deadline(table).unwrap_or(base.on_deadline),
         idempotent: table.flag("idempotent").unwrap_or(base.idempotent),
-        tries: tries(table).unwrap_or(base.tries),
+        tries: table.number("tries", 1..=6).unwrap_or(base.tries),
         resend_unacknowledged: table
             .flag("resend_unacknowledged")
             .unwrap_or(base.resend_unacknowledged),
-        retry_on: base.retry_on,
-        retry_backoff: base.retry_backoff,
-        rate: base.rate,
+        retry_on: resilience::retry_on(table).unwrap_or(base.retry_on),
+        retry_backoff: table
+            .duration("retry_backoff", Duration::ZERO..=HOUR)
+            .unwrap_or(base.retry_backoff),
+        rate: resilience::rate(table, base.rate),
     };
     warn_of_deadlines(table, &policy);
     policy
@@ -88,10 +90,6 @@ fn read_deadline(table: &mut Section<'_>) -> Option<ReadDeadline> {
     let after = table.duration("read_deadline", LONG)?;
     let explicit = true;
     Some(ReadDeadline { after, explicit })
-}
-
-fn tries(table: &mut Section<'_>) -> Option<u32> {
-    u32::try_from(table.count("tries", 1..=6)?).ok()
 }
 
 fn balance(table: &mut Section<'_>) -> Option<Balance> {

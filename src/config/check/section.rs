@@ -3,18 +3,16 @@
 //! What was asked for is what is known: when the reading ends, every other key of the table is an
 //! error that names the nearest known one. So the reading code is the schema; nothing repeats it.
 
+mod scalar;
+
 use std::fmt::Display;
-use std::ops::RangeInclusive;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::config::load::source::Place;
 use crate::config::load::tree::{Entry, Kind, Node, Table};
 use crate::config::nearest::nearest;
 use crate::config::report::Report;
-use crate::config::units;
 
-use super::value::{duration_of, expected_duration, found, listed, whole};
+use super::value::{found, listed};
 
 /// A text and where it stands.
 #[derive(Clone, Copy, Debug)]
@@ -133,128 +131,6 @@ impl<'a> Section<'a> {
         let message = format!("expected the key `{key}` in {}, found none", self.title);
         let help = format!("for example: {key} = {example}");
         self.report.error_with(self.at, message, help);
-    }
-
-    /// A text, not empty.
-    pub(super) fn text(&mut self, key: &'static str, expected: &str) -> Option<Text<'a>> {
-        self.text_or_empty(key, expected, false)
-    }
-
-    /// A text that may be empty.
-    pub(super) fn any_text(&mut self, key: &'static str, expected: &str) -> Option<Text<'a>> {
-        self.text_or_empty(key, expected, true)
-    }
-
-    fn text_or_empty(
-        &mut self,
-        key: &'static str,
-        expected: &str,
-        empty: bool,
-    ) -> Option<Text<'a>> {
-        self.read(key, expected, |node| match &node.kind {
-            Kind::Text { text, .. } if empty || !text.is_empty() => {
-                Some(Text { text, at: node.at })
-            }
-            _ => None,
-        })
-    }
-
-    /// A text that no message shows.
-    pub(super) fn secret(&mut self, key: &'static str) -> Option<&'a str> {
-        let node = &self.entry(key)?.value;
-        match &node.kind {
-            Kind::Text { text, .. } if !text.is_empty() => Some(text),
-            _ => {
-                let message = format!("expected a text for `{key}`, not empty");
-                self.report.error(node.at, message);
-                None
-            }
-        }
-    }
-
-    /// A path; a relative one is meant from the folder of the file that names it.
-    pub(super) fn file(&mut self, key: &'static str) -> Option<PathBuf> {
-        let text = self.text(key, "a path")?;
-        Some(self.report.sources().path(text.at, text.text))
-    }
-
-    /// One of some words.
-    pub(super) fn word<T: Copy>(&mut self, key: &'static str, words: &Words<T>) -> Option<T> {
-        let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
-        let expected = listed(&names, "\"", "or");
-        let text = self.text(key, &expected)?;
-        let chosen = words.iter().find(|(name, _)| *name == text.text);
-        if chosen.is_none() {
-            let message = format!("expected {expected}, found \"{}\"", text.text);
-            match nearest(text.text, names) {
-                Some(near) => {
-                    let help = format!("did you mean \"{near}\"?");
-                    self.report.error_with(text.at, message, help);
-                }
-                None => self.report.error(text.at, message),
-            }
-        }
-        chosen.map(|(_, value)| *value)
-    }
-
-    /// `true` or `false`.
-    pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
-        self.read(key, "true or false", |node| match &node.kind {
-            Kind::Bool(flag) => Some(*flag),
-            Kind::Text { text, expanded } if *expanded => text.parse().ok(),
-            _ => None,
-        })
-    }
-
-    /// A whole number within a range.
-    pub(super) fn count(
-        &mut self,
-        key: &'static str,
-        range: RangeInclusive<usize>,
-    ) -> Option<usize> {
-        let (from, to) = (range.start(), range.end());
-        let expected = format!("a whole number from {from} to {to}");
-        self.read(key, expected, |node| {
-            whole(node).filter(|it| range.contains(it))
-        })
-    }
-
-    /// A number of bytes within a range.
-    pub(super) fn size(&mut self, key: &'static str, range: RangeInclusive<u64>) -> Option<usize> {
-        let from = units::show_size(*range.start());
-        let to = units::show_size(*range.end());
-        let expected = format!("a size from {from} to {to}, such as \"64KiB\" or \"16MiB\"");
-        self.read(key, expected, |node| {
-            let bytes = match &node.kind {
-                Kind::Text { text, .. } => units::parse_size(text)?,
-                _ => whole(node)? as u64,
-            };
-            let bytes = Some(bytes).filter(|it| range.contains(it))?;
-            usize::try_from(bytes).ok()
-        })
-    }
-
-    /// A duration within a range.
-    pub(super) fn duration(
-        &mut self,
-        key: &'static str,
-        range: RangeInclusive<Duration>,
-    ) -> Option<Duration> {
-        let expected = expected_duration(&range);
-        self.read(key, expected, |node| duration_of(node, &range))
-    }
-
-    /// A duration within a range, or `"off"`.
-    pub(super) fn duration_or_off(
-        &mut self,
-        key: &'static str,
-        range: RangeInclusive<Duration>,
-    ) -> Option<Option<Duration>> {
-        let expected = format!("{}, or \"off\"", expected_duration(&range));
-        self.read(key, expected, |node| match &node.kind {
-            Kind::Text { text, .. } if text == "off" => Some(None),
-            _ => duration_of(node, &range).map(Some),
-        })
     }
 
     /// An array's values.

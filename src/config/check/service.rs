@@ -76,8 +76,9 @@ pub(super) fn service_name(table: &Section<'_>, name: Text<'_>) {
 }
 
 fn methods(table: &mut Section<'_>, base: &CallPolicy) -> BTreeMap<String, CallPolicy> {
+    let base = base.of_methods();
     let methods = table.named_tables("method", |table| {
-        policy::call_policy(table, base, DeadlineSource::Method)
+        policy::call_policy(table, &base, DeadlineSource::Method)
     });
     if let Some((first_too_many, _)) = methods.get(METHODS) {
         let message = format!("expected at most {METHODS} methods of one service");

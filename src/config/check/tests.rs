@@ -50,8 +50,6 @@ fn an_unknown_key_is_refused_with_the_nearest_known_one() {
 #[test]
 fn keys_of_what_is_not_built_yet_are_refused() {
     for more in [
-        "[[service]]\nname='s'\n[service.breaker]\nerror_rate=0.5",
-        "[[service]]\nname='s'\n[service.ejection]\n",
         "[[listener]]\nname='x'\nlisten='127.0.0.1:2'\ntransparent=true",
         "[[rewrite]]\nname='x'",
     ] {

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::config::load::tree::{Kind, Node};
+use crate::config::resilience::Share;
 use crate::config::units;
 
 pub(super) fn whole(node: &Node) -> Option<usize> {
@@ -25,6 +26,26 @@ pub(super) fn expected_duration(range: &RangeInclusive<Duration>) -> String {
     let from = units::show_duration(*range.start());
     let to = units::show_duration(*range.end());
     format!("a duration from {from} to {to}, such as \"250ms\" or \"1.5s\"")
+}
+
+/// A number from 0 to 1, to the nearest millionth.
+pub(super) fn share_of(node: &Node) -> Option<Share> {
+    let number: f64 = match &node.kind {
+        Kind::Integer(Some(number)) => u32::try_from(*number).ok()?.into(),
+        Kind::Other(text) => text.parse().ok()?,
+        Kind::Text { text, expanded } if *expanded => text.trim().parse().ok()?,
+        _ => return None,
+    };
+    // Neither a sign nor NaN nor infinity is within the range.
+    let within = (0.0..=1.0).contains(&number);
+    within.then(|| Share::millionths((number * 1e6).round() as u32))
+}
+
+pub(super) fn expected_share(least: Share) -> &'static str {
+    match least.is_zero() {
+        true => "a number from 0 to 1, such as 0.1",
+        false => "a number above 0, at most 1, such as 0.5",
+    }
 }
 
 /// What stands there, for a message.

@@ -22,7 +22,7 @@ pub(crate) enum Kind {
     /// `None`: an integer outside of 64 bits.
     Integer(Option<i64>),
     Bool(bool),
-    /// Floats and dates; nothing in a config is one. Their text.
+    /// Floats and dates. Their text.
     Other(String),
     Array(Vec<Node>),
     Table(Table),
