@@ -3,6 +3,9 @@
 //! `[defaults]` is printed whole; a service prints what differs from it, a method what differs
 //! from its service. The tables within a policy are printed in the same way, key by key.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer, ser::Error};
@@ -115,7 +118,7 @@ fn printed_service<'a>(
 }
 
 /// What a service's table says so that, read over `base`, it gives `policy`.
-fn policy_difference(policy: &Policy, base: &Policy) -> Result<Table, toml::ser::Error> {
+pub(super) fn policy_difference(policy: &Policy, base: &Policy) -> Result<Table, toml::ser::Error> {
     let (written, stands) = (&policy.breaker, &base.breaker);
     if written.preset == stands.preset {
         return difference(policy, base);
@@ -135,7 +138,7 @@ fn policy_difference(policy: &Policy, base: &Policy) -> Result<Table, toml::ser:
 }
 
 /// The keys of `value` that `base` has not, or has otherwise.
-pub(super) fn difference<T: Serialize>(value: &T, base: &T) -> Result<Table, toml::ser::Error> {
+fn difference<T: Serialize>(value: &T, base: &T) -> Result<Table, toml::ser::Error> {
     Ok(differing(Table::try_from(value)?, &Table::try_from(base)?))
 }
 
@@ -145,9 +148,9 @@ fn differing(table: Table, base: &Table) -> Table {
         match (value, base.get(&key)) {
             (value, Some(base)) if value == *base => {}
             (Value::Table(inner), Some(Value::Table(base))) => {
+                // Of a health check: without it, the table alone would switch it on.
                 let kind = inner.get("kind").cloned();
                 let mut inner = differing(inner, base);
-                // A table without a kind says that there is one.
                 inner.extend(kind.map(|kind| ("kind".to_owned(), kind)));
                 differs.insert(key, Value::Table(inner));
             }

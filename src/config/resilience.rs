@@ -156,6 +156,14 @@ impl Preset {
     }
 }
 
+impl BreakerPolicy {
+    /// Calls per second of one method from which on its window holds [`min_samples`](Self::min_samples), so that their
+    /// rate can open it. Above 0.
+    pub fn least_rate(&self) -> f64 {
+        f64::from(self.min_samples) / self.window.as_secs_f64()
+    }
+}
+
 impl Default for BreakerPolicy {
     fn default() -> Self {
         Preset::default().policy()

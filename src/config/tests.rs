@@ -151,8 +151,11 @@ fn the_printed_config_loads_as_the_same_config() {
             etcd.password = etcd.password.as_ref().map(|_| Secret::new("(hidden)"));
         }
         let printed = config.to_toml();
-        let again = Config::from_str("printed", &printed);
-        assert_eq!(again.as_ref(), Ok(&config), "{printed}");
+        let mut again = Config::from_str("printed", &printed).unwrap();
+        // What is doubted stands elsewhere in what is printed.
+        assert_eq!(again.warnings.len(), config.warnings.len(), "{printed}");
+        again.warnings.clone_from(&config.warnings);
+        assert_eq!(again, config, "{printed}");
     }
 }
 
@@ -306,7 +309,7 @@ proptest::proptest! {
     }
 
     #[test]
-    fn no_damage_to_an_example_makes_loading_panic(at in 0_usize..8000, cut in 0_usize..40, put in "\\PC{0,8}") {
+    fn no_damage_to_an_example_makes_loading_panic(at in 0_usize..12_000, cut in 0_usize..40, put in "\\PC{0,8}") {
         let mut text = everything();
         let floor = |mut at: usize| {
             at = at.min(text.len());

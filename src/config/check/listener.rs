@@ -9,7 +9,7 @@ use crate::config::types::{Listener, Protocol};
 use super::address::socket;
 use super::registry::{Registries, name};
 use super::service::service_name;
-use super::{Section, Taken, Text};
+use super::{Section, Taken, Text, contradictions};
 
 const MILLI: Duration = Duration::from_millis(1);
 const STEP: std::ops::RangeInclusive<Duration> = MILLI..=Duration::from_secs(3600);
@@ -28,6 +28,7 @@ pub(super) fn listeners<'a>(
         let name = name(table, &mut names, "listener", "\"item\"");
         let listen = listen(table, addresses);
         let mut listener = limits(table, name, listen);
+        contradictions::connections(table, &listener);
         listener.protocol = protocol(table).unwrap_or_default();
         route(table, registries, &mut listener, &mut imply);
         listener

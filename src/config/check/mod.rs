@@ -1,6 +1,7 @@
 //! From the merged tree to checked types: one file per table.
 
 mod address;
+mod contradictions;
 mod listener;
 mod policy;
 mod process;
@@ -42,6 +43,9 @@ pub(super) fn check(root: &Table, report: &Report<'_>) -> Config {
             })
             .unwrap_or_default();
         let mut services = service::services(file, &registries, &defaults);
+        if let Some(table) = file.peek("defaults") {
+            contradictions::idle(&table, &defaults, &Policy::default(), &services);
+        }
         let listeners = listener::listeners(file, &registries, &mut taken, |name, registry| {
             service::imply(&mut services, name, registry, &defaults);
         });

@@ -9,7 +9,7 @@ use crate::config::policy::{
     Balance, CallPolicy, DeadlineSource, OnDeadline, Policy, ReadDeadline, Suspicious,
 };
 
-use super::{Section, resilience};
+use super::{Section, contradictions, resilience};
 
 const MILLI: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -55,7 +55,8 @@ pub(super) fn policy(table: &mut Section<'_>, base: &Policy, source: DeadlineSou
         retry_budget: resilience::retry_budget(table, base.retry_budget),
         health_check: resilience::health_check(table, &base.health_check),
     };
-    warn_of_connects(table, &policy);
+    contradictions::connects(table, &policy);
+    contradictions::retries(table, &policy.call, policy.retry_budget);
     policy
 }
 
@@ -82,7 +83,7 @@ pub(super) fn call_policy(
             .unwrap_or(base.retry_backoff),
         rate: resilience::rate(table, base.rate),
     };
-    warn_of_deadlines(table, &policy);
+    contradictions::deadlines(table, &policy);
     policy
 }
 
@@ -115,36 +116,4 @@ fn on_deadline(table: &mut Section<'_>) -> Option<OnDeadline> {
         ("silence", OnDeadline::Silence),
     ];
     table.word("on_deadline", &words)
-}
-
-fn warn_of_connects(table: &Section<'_>, policy: &Policy) {
-    let placed = table
-        .place("connect_stagger")
-        .or_else(|| table.place("connect_timeout"));
-    let late = policy.connect_stagger >= policy.connect_timeout;
-    if let Some(at) = placed.filter(|_| late && policy.connect_attempts > 1) {
-        let message = "`connect_stagger` is not shorter than `connect_timeout`: \
-                       another endpoint is dialled only once the first has failed";
-        table.report.warning(at, message);
-    }
-}
-
-/// Warns where this table's own keys contradict each other or what they stand over.
-fn warn_of_deadlines(table: &Section<'_>, policy: &CallPolicy) {
-    let read = policy.read_deadline;
-    let placed = table
-        .place("read_deadline")
-        .or_else(|| table.place("deadline"));
-    let idle = policy.deadline.is_some_and(|whole| read.after > whole);
-    if let Some(at) = placed.filter(|_| idle && read.explicit) {
-        let message = "`read_deadline` is longer than `deadline`, which ends the call before: \
-                       it never acts";
-        table.report.warning(at, message);
-    }
-    let once = policy.tries == 1 && policy.idempotent;
-    let placed = table.place("tries").or_else(|| table.place("idempotent"));
-    if let Some(at) = placed.filter(|_| once) {
-        let message = "`idempotent` changes nothing with `tries = 1`: nothing is sent again";
-        table.report.warning(at, message);
-    }
 }

@@ -11,7 +11,7 @@ use crate::config::resilience::{
 };
 use crate::outcome::{Again, Outcome, Outcomes};
 
-use super::Section;
+use super::{Section, contradictions};
 
 const MILLI: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -25,7 +25,7 @@ pub(super) fn breaker(outer: &mut Section<'_>, base: &BreakerPolicy) -> BreakerP
         let words = [("tidegate", Preset::Tidegate), ("kitex", Preset::Kitex)];
         let preset = table.word("preset", &words);
         let base = preset.map_or_else(|| base.clone(), Preset::policy);
-        BreakerPolicy {
+        let breaker = BreakerPolicy {
             enabled: table.flag("enabled").unwrap_or(base.enabled),
             preset: base.preset,
             window: table
@@ -44,7 +44,9 @@ pub(super) fn breaker(outer: &mut Section<'_>, base: &BreakerPolicy) -> BreakerP
                 .duration("cooling", MILLI..=HOUR)
                 .unwrap_or(base.cooling),
             counts: counts(table).unwrap_or(base.counts),
-        }
+        };
+        contradictions::breaker(table, &breaker);
+        breaker
     };
     outer.table("breaker", read).unwrap_or_else(|| base.clone())
 }
@@ -68,32 +70,36 @@ fn counts(table: &mut Section<'_>) -> Option<Counted> {
 
 /// `ejection`.
 pub(super) fn ejection(outer: &mut Section<'_>, base: &EjectionPolicy) -> EjectionPolicy {
-    let read = |table: &mut Section<'_>| EjectionPolicy {
-        enabled: table.flag("enabled").unwrap_or(base.enabled),
-        consecutive: table
-            .number("consecutive", 0..=1000)
-            .unwrap_or(base.consecutive),
-        failure_rate: table
-            .share("failure_rate", Share::millionths(0))
-            .unwrap_or(base.failure_rate),
-        success_rate_stdev_factor: table
-            .number("success_rate_stdev_factor", 0..=100_000)
-            .unwrap_or(base.success_rate_stdev_factor),
-        max_ejection_percent: table
-            .number("max_ejection_percent", 0..=100)
-            .unwrap_or(base.max_ejection_percent),
-        min_available: table
-            .count("min_available", 0..=10_000)
-            .unwrap_or(base.min_available),
-        base_ejection_time: table
-            .duration("base_ejection_time", MILLI..=DAY)
-            .unwrap_or(base.base_ejection_time),
-        max_ejection_time: table
-            .duration("max_ejection_time", MILLI..=DAY)
-            .unwrap_or(base.max_ejection_time),
-        slow_start: table
-            .duration("slow_start", Duration::ZERO..=HOUR)
-            .unwrap_or(base.slow_start),
+    let read = |table: &mut Section<'_>| {
+        let ejection = EjectionPolicy {
+            enabled: table.flag("enabled").unwrap_or(base.enabled),
+            consecutive: table
+                .number("consecutive", 0..=1000)
+                .unwrap_or(base.consecutive),
+            failure_rate: table
+                .share("failure_rate", Share::millionths(0))
+                .unwrap_or(base.failure_rate),
+            success_rate_stdev_factor: table
+                .number("success_rate_stdev_factor", 0..=100_000)
+                .unwrap_or(base.success_rate_stdev_factor),
+            max_ejection_percent: table
+                .number("max_ejection_percent", 0..=100)
+                .unwrap_or(base.max_ejection_percent),
+            min_available: table
+                .count("min_available", 0..=10_000)
+                .unwrap_or(base.min_available),
+            base_ejection_time: table
+                .duration("base_ejection_time", MILLI..=DAY)
+                .unwrap_or(base.base_ejection_time),
+            max_ejection_time: table
+                .duration("max_ejection_time", MILLI..=DAY)
+                .unwrap_or(base.max_ejection_time),
+            slow_start: table
+                .duration("slow_start", Duration::ZERO..=HOUR)
+                .unwrap_or(base.slow_start),
+        };
+        contradictions::ejection(table, &ejection);
+        ejection
     };
     outer
         .table("ejection", read)
@@ -118,7 +124,7 @@ pub(super) fn health_check(outer: &mut Section<'_>, base: &HealthCheck) -> Healt
             CheckKind::Off => CheckKind::Connect,
             kind => kind,
         };
-        HealthCheck {
+        let mut check = HealthCheck {
             kind: check_kind(table).unwrap_or(implied),
             method: table
                 .text("method", "a method's name")
@@ -139,7 +145,11 @@ pub(super) fn health_check(outer: &mut Section<'_>, base: &HealthCheck) -> Healt
                 .number("healthy_threshold", 1..=1000)
                 .unwrap_or(base.healthy_threshold),
             required: table.flag("required").unwrap_or(base.required),
-        }
+        };
+        contradictions::health_check(table, &check);
+        // What is required above is not where nothing checks.
+        check.required &= check.kind != CheckKind::Off;
+        check
     };
     outer
         .table("health_check", read)

@@ -74,6 +74,15 @@ impl<'a> Section<'a> {
         })
     }
 
+    /// One table below this one, to look at again: nothing in it counts as asked for.
+    pub(super) fn peek(&self, key: &str) -> Option<Self> {
+        let node = &self.table.get(key)?.value;
+        let path = self.path_of(key);
+        matches!(node.kind, Kind::Table(_))
+            .then(|| self.inner(node, format!("[{path}]"), path))
+            .flatten()
+    }
+
     fn path_of(&self, key: &str) -> String {
         if self.path.is_empty() {
             key.into()

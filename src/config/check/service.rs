@@ -9,7 +9,7 @@ use crate::config::types::{Service, Source, StaticEndpoint};
 
 use super::address::not_dialable;
 use super::registry::{Registries, name};
-use super::{Section, Taken, Text, policy};
+use super::{Section, Taken, Text, contradictions, policy};
 
 /// Kitex's own.
 const DEFAULT_WEIGHT: u32 = 10;
@@ -29,7 +29,8 @@ pub(super) fn services(
             service_name(table, Text { text: name, at });
         }
         let policy = policy::policy(table, defaults, DeadlineSource::Service);
-        let methods = methods(table, &policy.call);
+        contradictions::idle(table, &policy, defaults, &[]);
+        let methods = methods(table, &policy);
         let source = source(table, registries, name.as_deref());
         Some(Service {
             name: name?,
@@ -75,10 +76,13 @@ pub(super) fn service_name(table: &Section<'_>, name: Text<'_>) {
     }
 }
 
-fn methods(table: &mut Section<'_>, base: &CallPolicy) -> BTreeMap<String, CallPolicy> {
-    let base = base.of_methods();
+fn methods(table: &mut Section<'_>, service: &Policy) -> BTreeMap<String, CallPolicy> {
+    let base = service.call.of_methods();
     let methods = table.named_tables("method", |table| {
-        policy::call_policy(table, &base, DeadlineSource::Method)
+        let policy = policy::call_policy(table, &base, DeadlineSource::Method);
+        contradictions::retries(table, &policy, service.retry_budget);
+        contradictions::method_rate(table, policy.rate, service.call.rate);
+        policy
     });
     if let Some((first_too_many, _)) = methods.get(METHODS) {
         let message = format!("expected at most {METHODS} methods of one service");

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+mod contradictions;
+mod resilience;
 mod routes;
 
 use crate::config::{Config, ConfigErrors};
@@ -10,6 +12,11 @@ const BASE: &str = "[[registry]]\nname='main'\nkind='file'\npath='i.toml'\n\
 
 fn load(more: &str) -> Result<Config, ConfigErrors> {
     Config::from_str("t", &format!("{BASE}{more}"))
+}
+
+/// A service with what `table` says, over `defaults`.
+fn service(defaults: &str, table: &str) -> String {
+    format!("{defaults}\n[[service]]\nname='s'\n{table}")
 }
 
 /// Asserts that `more` has exactly one error, which says `expected`.

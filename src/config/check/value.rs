@@ -28,15 +28,18 @@ pub(super) fn expected_duration(range: &RangeInclusive<Duration>) -> String {
     format!("a duration from {from} to {to}, such as \"250ms\" or \"1.5s\"")
 }
 
-/// A number from 0 to 1, to the nearest millionth.
-pub(super) fn share_of(node: &Node) -> Option<Share> {
-    let number: f64 = match &node.kind {
-        Kind::Integer(Some(number)) => u32::try_from(*number).ok()?.into(),
-        Kind::Other(text) => text.parse().ok()?,
-        Kind::Text { text, expanded } if *expanded => text.trim().parse().ok()?,
-        _ => return None,
-    };
-    // Neither a sign nor NaN nor infinity is within the range.
+/// A number with or without a fraction.
+pub(super) fn number_of(node: &Node) -> Option<f64> {
+    match &node.kind {
+        Kind::Integer(number) => Some((*number)? as f64),
+        Kind::Other(text) => text.parse().ok(),
+        Kind::Text { text, expanded } if *expanded => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+/// A number from 0 to 1, to the nearest millionth. NaN is none.
+pub(super) fn share_of(number: f64) -> Option<Share> {
     let within = (0.0..=1.0).contains(&number);
     within.then(|| Share::millionths((number * 1e6).round() as u32))
 }

@@ -10,7 +10,7 @@ use crate::config::resilience::Share;
 use crate::config::units;
 
 use super::super::value::{
-    duration_of, expected_duration, expected_share, found, listed, share_of, whole,
+    duration_of, expected_duration, expected_share, found, listed, number_of, share_of, whole,
 };
 use super::{Section, Text, Words};
 
@@ -169,9 +169,20 @@ impl<'a> Section<'a> {
         key: &'static str,
         least: Share,
     ) -> Option<Share> {
-        self.read(key, expected_share(least), |node| {
-            share_of(node).filter(|it| *it >= least)
-        })
+        let node = &self.entry(key)?.value;
+        let number = number_of(node);
+        let share = number.and_then(share_of).filter(|it| *it >= least);
+        if share.is_none() {
+            let message = format!("expected {}, found {}", expected_share(least), found(node));
+            match number.filter(|it| (1.0..=100.0).contains(it)) {
+                Some(percent) => {
+                    let help = format!("{percent} % is {key} = {}", percent / 100.0);
+                    self.report.error_with(node.at, message, help);
+                }
+                None => self.report.error(node.at, message),
+            }
+        }
+        share
     }
 
     /// Some of the words that `known` answers to, each at most once in effect. What is no such word is reported, with
