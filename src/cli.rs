@@ -55,7 +55,7 @@ enum Command {
     /// Carry calls until told to stop
     Run(RunArgs),
     /// Check a config and print what takes effect; exit 0 or 1
-    Check(RunArgs),
+    Check(CheckArgs),
     /// Make a running tidegate load its config again
     Reload(AskArgs),
     /// Make a running tidegate stop gracefully
@@ -104,6 +104,21 @@ impl RunArgs {
         }
         Config::load(&[DEFAULT_FILE.into()])
     }
+}
+
+/// Which config is checked, and what else is asked about it.
+#[derive(Args, Clone, Debug)]
+struct CheckArgs {
+    #[command(flatten)]
+    config: RunArgs,
+    /// Say what each circuit breaker does at so many calls per second of one method
+    #[arg(long, value_name = "N", value_parser = calls_per_second)]
+    rate: Option<f64>,
+}
+
+fn calls_per_second(text: &str) -> Result<f64, &'static str> {
+    let rate = text.parse().ok().filter(|it| *it > 0.0 && *it <= 1e9);
+    rate.ok_or("expected calls per second, a number above 0, such as 5 or 0.5")
 }
 
 /// Which running tidegate is asked.
@@ -157,12 +172,19 @@ fn run(args: RunArgs, run: fn(RunArgs, Config) -> ExitCode) -> Done {
     Ok(run(args, config))
 }
 
-fn check(args: &RunArgs) -> Done {
-    let config = args.load().map_err(|errors| complain(REFUSED, errors))?;
+fn check(args: &CheckArgs) -> Done {
+    let config = args
+        .config
+        .load()
+        .map_err(|errors| complain(REFUSED, errors))?;
     for warning in config.warnings() {
         tell(format_args!("warning: {warning}"));
     }
     print(config.to_toml().trim_end());
+    // Last, so that it is what a person sees below a long config.
+    for sentence in config.breakers(args.rate) {
+        tell(sentence);
+    }
     Ok(ExitCode::SUCCESS)
 }
 

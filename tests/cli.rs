@@ -78,7 +78,11 @@ fn admin(answer: &'static str) -> (String, JoinHandle<String>) {
 fn check_prints_what_takes_effect_and_that_checks_the_same() {
     let bench = Bench::new();
     let (printed, told) = bench.exits(&format!("check -c {}", example("tidegate.toml")), 0);
-    assert_eq!(told, "");
+    // The one thing to say is what the breakers mean.
+    assert!(
+        told.lines().all(|it| it.starts_with("breaker of ")),
+        "{told}"
+    );
     assert!(printed.contains("connect_timeout = \"1.2s\""), "{printed}");
     bench.file("printed.toml", &printed);
     let (again, _) = bench.exits("check -c printed.toml", 0);
@@ -117,6 +121,31 @@ fn warnings_are_told_and_fail_nothing() {
     let (printed, told) = bench.exits("check", 0);
     assert!(told.starts_with("warning: tidegate.toml:"), "{told}");
     assert!(!printed.contains("warning"), "{printed}");
+}
+
+#[test]
+fn check_says_what_the_breakers_mean_and_at_which_rate() {
+    let bench = Bench::new();
+    let text = fs::read_to_string(example("minimal.toml")).unwrap();
+    let service = "[[service]]\nname = 'shop.item'\n[service.breaker]\npreset = 'kitex'\n";
+    bench.file("tidegate.toml", &format!("{text}{service}"));
+    let (printed, told) = bench.exits("check", 0);
+    let (defaults, item) = told.trim_end().split_once('\n').unwrap();
+    assert_eq!(
+        defaults,
+        "breaker of [defaults]: by rate it opens from 10 calls/s per method on (20 calls in 2s, half of \
+         them failed); by 10 failures in a row at any rate"
+    );
+    assert!(
+        item.ends_with("; below 20 calls/s it cannot open"),
+        "{item}"
+    );
+    let (again, told) = bench.exits("check --rate 5", 0);
+    let item = "at 5 calls/s the breaker of shop.item (kitex) cannot trip: 200 calls in 10s need 20 calls/s";
+    assert!(told.lines().any(|line| line == item), "{told}");
+    assert_eq!(again, printed);
+    let (_, told) = bench.exits("check --rate none", 2);
+    assert!(told.contains("a number above 0, such as 5"), "{told}");
 }
 
 #[test]

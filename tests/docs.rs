@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tidegate::config::Config;
-use tidegate::outcome::{Again, Blame, Outcome, Told};
+use tidegate::config::{Config, Preset};
+use tidegate::outcome::{Again, Blame, Outcome, Outcomes, Told};
 use tidegate::registry::{Class, Code};
 use toml::{Table, Value};
 
@@ -182,6 +182,33 @@ fn the_reference_states_the_built_in_defaults() {
         seen += states_defaults(&text, table, values);
     }
     assert!(seen > 65, "only {seen} defaults compared");
+}
+
+#[test]
+fn the_reference_names_what_retry_on_and_counts_take() {
+    let text = read("docs/config.md");
+    let named = row(section(&text, "defaults"), "retry_on");
+    let mut outcomes = Outcomes::nameable();
+    outcomes.retain(|name| !named.contains(&format!("`{name}`")));
+    assert!(outcomes.is_empty(), "{outcomes:?}: {named}");
+    let counts = row(section(&text, "defaults.breaker"), "counts");
+    for name in ["declared_exception", "biz_status", "exception", "timeout"] {
+        assert!(
+            counts.contains(&format!("`\"{name}\"`")),
+            "{name}: {counts}"
+        );
+    }
+    let preset = row(section(&text, "defaults.breaker"), "preset");
+    let kitex = Table::try_from(Preset::Kitex.policy()).unwrap();
+    let ours = Table::try_from(Preset::Tidegate.policy()).unwrap();
+    for (key, value) in kitex.iter().filter(|(key, _)| *key != "preset") {
+        let said = preset.contains(&format!("`{key} = {value}`"));
+        assert_eq!(
+            said,
+            ours.get(key) != Some(value),
+            "{key} = {value}: {preset}"
+        );
+    }
 }
 
 /// Asserts that the section of `table` gives each of its values, and the tables' within it; how many they are.

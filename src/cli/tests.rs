@@ -37,6 +37,11 @@ fn what_makes_no_sense_is_refused() {
         "tidegate run extra",
         "tidegate reload --admin nowhere",
         "tidegate reload --admin 127.0.0.1:1 -c a.toml",
+        "tidegate check --rate 0",
+        "tidegate check --rate=-5",
+        "tidegate check --rate NaN",
+        "tidegate check --rate inf",
+        "tidegate run --rate 5",
         "tidegate demo --seconds 0",
         "tidegate demo --seconds 5 --forever",
     ] {

@@ -4,6 +4,7 @@
 //! checked type (`check`). Every value remembers the file and line it came from, so whatever is
 //! wrong with any of them is reported at once, each with its place.
 
+mod breakers;
 mod check;
 mod flags;
 mod load;

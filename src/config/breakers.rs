@@ -1,0 +1,97 @@
+//! What the breakers of a config mean, in sentences: from which rate of calls on they can open at all.
+//!
+//! A window that holds `min_samples` is a rate of calls. Below it a breaker opens by failures in a row only, and
+//! Kitex's rules have no such rule: its 200 calls in 10 s are 20 calls/s of one method.
+
+use super::resilience::{BreakerPolicy, Preset, Share};
+use super::{Config, units};
+
+#[cfg(test)]
+mod tests;
+
+impl Config {
+    /// One sentence about the breaker of `[defaults]`, and one for each service whose breaker differs: from which rate
+    /// of calls of one method on it opens; or, with such a rate in calls per second, above 0, what it does at that.
+    pub fn breakers(&self, rate: Option<f64>) -> Vec<String> {
+        let differs = self
+            .services
+            .iter()
+            .filter(|service| service.policy.breaker != self.defaults.breaker)
+            .map(|service| (&*service.name, &service.policy.breaker));
+        std::iter::once(("[defaults]", &self.defaults.breaker))
+            .chain(differs)
+            .map(|(whose, breaker)| match rate {
+                _ if !breaker.enabled => format!("breaker of {whose}: off"),
+                None => format!("breaker of {whose}: {}", in_general(breaker)),
+                Some(rate) => {
+                    let preset = name(breaker.preset);
+                    let at = show(rate);
+                    let does = at_rate(breaker, rate);
+                    format!("at {at} calls/s the breaker of {whose} ({preset}) {does}")
+                }
+            })
+            .collect()
+    }
+}
+
+fn in_general(breaker: &BreakerPolicy) -> String {
+    let least = show(breaker.least_rate());
+    let (count, window) = (breaker.min_samples, units::show_duration(breaker.window));
+    let failed = part(breaker.error_rate);
+    let by_rate = format!(
+        "by rate it opens from {least} calls/s per method on ({count} calls in {window}, {failed} of them failed)"
+    );
+    match breaker.consecutive {
+        0 => format!("{by_rate}; below {least} calls/s it cannot open"),
+        run => format!("{by_rate}; by {} at any rate", in_a_row(run)),
+    }
+}
+
+fn at_rate(breaker: &BreakerPolicy, rate: f64) -> String {
+    let least = show(breaker.least_rate());
+    let (count, window) = (breaker.min_samples, units::show_duration(breaker.window));
+    let need = format!("{count} calls in {window} need {least} calls/s");
+    let held = (rate * breaker.window.as_secs_f64() + TINY).floor();
+    let failed = part(breaker.error_rate);
+    match (held < f64::from(count), breaker.consecutive) {
+        (true, 0) => format!("cannot trip: {need}"),
+        (true, run) => format!("trips only by {}: by rate, {need}", in_a_row(run)),
+        (false, 0) => format!("trips once {failed} of the {held} calls in {window} failed"),
+        (false, run) => {
+            let run = in_a_row(run);
+            format!("trips once {failed} of the {held} calls in {window} failed, or by {run}")
+        }
+    }
+}
+
+/// What the arithmetic of a rate may be off by.
+const TINY: f64 = 1e-6;
+
+/// A rate with two decimals, below 1 with four; rounded up, so that it is enough.
+fn show(rate: f64) -> String {
+    let scale = if rate < 1.0 { 1e4 } else { 1e2 };
+    let rounded = (rate * scale - TINY).ceil() / scale;
+    rounded.to_string()
+}
+
+fn part(share: Share) -> String {
+    match share.percent() {
+        50.0 => "half".into(),
+        100.0 => "all".into(),
+        percent => format!("{percent} %"),
+    }
+}
+
+fn in_a_row(run: u32) -> String {
+    match run {
+        1 => "a single failure".into(),
+        run => format!("{run} failures in a row"),
+    }
+}
+
+fn name(preset: Preset) -> &'static str {
+    match preset {
+        Preset::Tidegate => "tidegate",
+        Preset::Kitex => "kitex",
+    }
+}
