@@ -285,7 +285,7 @@ pub struct HealthCheck {
     pub unhealthy_threshold: u32,
     /// Passes in a row until it is back. 1 to 1,000.
     pub healthy_threshold: u32,
-    /// An endpoint gets no call before its first pass.
+    /// An endpoint gets no call before its first pass. False where `kind` is off.
     pub required: bool,
 }
 

@@ -10,6 +10,7 @@ use std::fmt::Display;
 use crate::config::load::source::Place;
 use crate::config::load::tree::{Entry, Kind, Node, Table};
 use crate::config::nearest::nearest;
+use crate::config::policy::Policy;
 use crate::config::report::Report;
 
 use super::value::{found, listed};
@@ -107,10 +108,38 @@ impl<'a> Section<'a> {
             let known = self.asked.iter().copied();
             let help = match nearest(key, known) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("it knows {}", listed(&self.asked, "`", "and")),
+                None => self
+                    .misplaced(key)
+                    .unwrap_or_else(|| format!("it knows {}", listed(&self.asked, "`", "and"))),
             };
             self.report.error_with(entry.key_at, message, help);
         }
+    }
+
+    /// Where a key belongs that was written in a policy instead of in a table of it, or such a table that was written
+    /// outside of any policy.
+    fn misplaced(&self, key: &str) -> Option<String> {
+        let policy = toml::Table::try_from(Policy::default()).ok()?;
+        let tables = || {
+            policy
+                .iter()
+                .filter_map(|(name, it)| Some((name, it.as_table()?)))
+        };
+        if self.asked.contains(&"defaults") {
+            let (name, _) = tables().find(|(name, _)| *name == key)?;
+            return Some(format!(
+                "it stands in [defaults.{name}] or [service.{name}]"
+            ));
+        }
+        let holds = |name: &String, table: &toml::Table| {
+            table.contains_key(key) && self.asked.contains(&name.as_str())
+        };
+        let homes: Vec<String> = tables()
+            .filter(|(name, table)| holds(name, table))
+            .map(|(name, _)| format!("[{}.{name}]", self.path))
+            .collect();
+        let homes: Vec<&str> = homes.iter().map(String::as_str).collect();
+        (!homes.is_empty()).then(|| format!("it is a key of {}", listed(&homes, "", "and")))
     }
 
     /// Asks for `key` and reads it with `read`, which answers `None` to what is not `expected`.

@@ -192,6 +192,21 @@ fn what_is_wrong_is_said_with_its_place() {
             "from 0 to 1000000",
         ),
         (
+            "[defaults]\nerror_rate=0.5",
+            "2:1",
+            "; it is a key of [defaults.breaker]",
+        ),
+        (
+            "[[service]]\nname='s'\nconsecutive=5",
+            "3:1",
+            "; it is a key of [service.breaker] and [service.ejection]",
+        ),
+        (
+            "[breaker]\nwindow='2s'",
+            "1:2",
+            "; it stands in [defaults.breaker] or [service.breaker]",
+        ),
+        (
             "[[service]]\nname='s'\n[service.method.Get.breaker]",
             "3:21",
             "found `breaker`",
