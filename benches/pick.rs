@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use divan::{AllocProfiler, Bencher, black_box};
 use tidegate::call::Tried;
-use tidegate::config::Balance;
+use tidegate::config::{Balance, Policy};
 use tidegate::endpoint::{Endpoint, EndpointSet, Member, Pick, Place, Waiters};
+use tidegate::health::Peers;
 use tokio::time::Instant;
 
 #[global_allocator]
@@ -40,7 +41,8 @@ fn weighted_round_robin<const LIMIT: usize>(bencher: Bencher<'_, '_>, size: u16)
 
 fn pick(bencher: Bencher<'_, '_>, size: u16, balance: Balance, limit: usize) {
     let now = Instant::now();
-    let set = EndpointSet::new(members(size, now), balance);
+    let (peers, policy) = (Arc::default(), policy(balance));
+    let set = EndpointSet::new(members(size, now, &peers), &policy, peers);
     let _taken = take_every_fifth(&set, limit);
     let tried = Tried::default();
     bencher.bench_local(|| {
@@ -50,13 +52,20 @@ fn pick(bencher: Bencher<'_, '_>, size: u16, balance: Balance, limit: usize) {
     });
 }
 
+fn policy(balance: Balance) -> Policy {
+    Policy {
+        balance,
+        ..Policy::default()
+    }
+}
+
 /// Endpoints of weights 1 to 4 that have all answered, each in its own time.
-fn members(size: u16, now: Instant) -> Vec<Member> {
+fn members(size: u16, now: Instant, peers: &Arc<Peers>) -> Vec<Member> {
     let waiters = Arc::new(Waiters::default());
     (0..size)
         .map(|i| {
             let addr = ([127, 0, 0, 1], 1_000 + i).into();
-            let endpoint = Endpoint::new("bench", addr, waiters.clone());
+            let endpoint = Endpoint::new("bench", addr, waiters.clone(), peers.clone());
             let took = Duration::from_micros(500 + u64::from(i) * 7 % 1_000);
             endpoint.load.observe(took, now);
             Member {

@@ -268,9 +268,9 @@ fn table(
                     old.followed.clone()
                 }
                 Some((old, false)) => {
-                    discovery.follow(service, policy.clone(), Some(old.followed.cluster.clone()))
+                    discovery.follow(service, &policy, Some(old.followed.cluster.clone()))
                 }
-                None => discovery.follow(service, policy.clone(), None),
+                None => discovery.follow(service, &policy, None),
             };
             for method in service.methods.keys() {
                 followed.cluster.methods.adopt(method.as_bytes());

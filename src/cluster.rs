@@ -16,10 +16,12 @@ use tokio::time::Instant;
 
 use crate::config::Policy;
 use crate::endpoint::{Endpoint, EndpointSet, Member, Waiters};
+use crate::health::{Peers, State};
 use crate::metrics::ServiceMetrics;
 use crate::outcome::{Failed, Outcome};
 use crate::upstream::connect::{ConnectError, connect};
 
+mod ejection;
 mod method;
 #[cfg(test)]
 mod tests;
@@ -59,6 +61,8 @@ pub struct Cluster {
     pub calls: AtomicUsize,
     /// Calls that wait for a place.
     pub waiters: Arc<Waiters>,
+    /// What its endpoints know of each other.
+    pub peers: Arc<Peers>,
     /// Its series.
     pub metrics: ServiceMetrics,
     /// Callers named it: it may be unknown.
@@ -74,6 +78,8 @@ pub struct Cluster {
     dials: Mutex<Vec<Dial>>,
     last_failure: Mutex<Option<Failed>>,
     trouble: Mutex<Option<Trouble>>,
+    /// When the success rate was last judged.
+    judged: Mutex<Instant>,
     control: Handle,
     me: Weak<Cluster>,
 }
@@ -86,6 +92,7 @@ impl Cluster {
             methods: Methods::new(name),
             calls: AtomicUsize::new(0),
             waiters: Arc::new(Waiters::default()),
+            peers: Arc::default(),
             metrics: ServiceMetrics::new(name),
             named,
             lookup: Arc::default(),
@@ -97,6 +104,7 @@ impl Cluster {
             dials: Mutex::new(Vec::new()),
             last_failure: Mutex::new(None),
             trouble: Mutex::new(None),
+            judged: Mutex::new(Instant::now()),
             control,
             me: me.clone(),
         })
@@ -114,12 +122,16 @@ impl Cluster {
     }
 
     /// Another policy, after a reload; state is kept.
-    pub fn set_policy(&self, policy: Arc<Policy>) {
-        let rebuild = self.policy.load().balance != policy.balance;
-        self.policy.store(policy);
-        if rebuild {
-            self.rebuild(&self.dials.lock());
+    pub fn set_policy(&self, policy: &Arc<Policy>) {
+        let before = self.policy.swap(policy.clone());
+        if before.balance == policy.balance && before.ejection == policy.ejection {
+            return;
         }
+        let _one = self.dials.lock();
+        if before.ejection.enabled && !policy.ejection.enabled {
+            self.pardon_all();
+        }
+        self.refresh();
     }
 
     /// Another set of endpoints. Those that stay keep their state, their connections and their calls; the others get
@@ -131,7 +143,9 @@ impl Cluster {
                 .iter()
                 .any(|old| old.addr == dial.addr && old.revision != dial.revision);
             if let Some(endpoint) = put_again.then(|| self.endpoint(dial.addr)).flatten() {
+                // Likely a new process: no need to wait for the old one's times to run out.
                 endpoint.again.notify_one();
+                endpoint.health.release(Instant::now());
             }
         }
         *current = dials;
@@ -159,8 +173,8 @@ impl Cluster {
     pub fn connected(&self, endpoint: &Arc<Endpoint>) {
         if endpoint.health.connected() {
             tracing::info!(service = %self.name, endpoint.addr = %endpoint.name, "endpoint is up again");
-            endpoint.metrics.state("up");
-            self.rebuild(&self.dials.lock());
+            let _one = self.dials.lock();
+            self.refresh();
         }
     }
 
@@ -174,14 +188,15 @@ impl Cluster {
         {
             return;
         }
-        endpoint.metrics.state("down");
         tracing::warn!(
             service = %self.name, endpoint.addr = %endpoint.name, cause = error.outcome.label(),
             "endpoint is down: {}", error.detail
         );
         endpoint.pool.clear();
         self.lookup.notify_one();
-        self.rebuild(&self.dials.lock());
+        let one = self.dials.lock();
+        self.refresh();
+        drop(one);
         if !endpoint.is_removed() {
             self.control
                 .spawn(revive(self.me.clone(), endpoint.clone()));
@@ -236,23 +251,26 @@ impl Cluster {
 
     /// Closes pooled connections that were idle for too long, and refreshes the gauges. On the control thread.
     pub fn upkeep(&self, now: Instant) {
-        let idle_timeout = self.policy.load().idle_timeout;
-        let (mut idle, mut busy, mut orphans, mut up) = (0, 0, 0, 0);
+        let policy = self.policy.load_full();
+        let (mut idle, mut busy, mut orphans) = (0, 0, 0);
         let set = self.set.load();
         for Member { endpoint, .. } in &set.all {
-            endpoint.pool.sweep(now, idle_timeout);
+            endpoint.pool.sweep(now, policy.idle_timeout);
+            endpoint.health.upkeep(policy.ejection.slow_start, now);
             idle += endpoint.pool.len();
             orphans += endpoint.orphans() as usize;
             busy += (endpoint.busy() - endpoint.orphans().min(endpoint.busy())) as usize;
-            up += usize::from(endpoint.health.is_up());
         }
         for (state, n) in [("idle", idle), ("busy", busy), ("orphan", orphans)] {
             if let Some(gauge) = self.metrics.connections(state) {
                 gauge.set(n as u64);
             }
         }
-        self.metrics.endpoints("up", up);
-        self.metrics.endpoints("down", set.all.len() - up);
+        for state in State::ALL {
+            self.metrics
+                .endpoints(state.label(), self.peers.count(state));
+        }
+        self.judge_success_rates(&set, &policy.ejection, now);
         self.metrics.in_flight(self.calls.load(Relaxed));
     }
 
@@ -267,9 +285,10 @@ impl Cluster {
         let all = dials
             .iter()
             .map(|dial| Member {
-                endpoint: known
-                    .remove(&dial.addr)
-                    .unwrap_or_else(|| Endpoint::new(&self.name, dial.addr, self.waiters.clone())),
+                endpoint: known.remove(&dial.addr).unwrap_or_else(|| {
+                    let (waiters, peers) = (self.waiters.clone(), self.peers.clone());
+                    Endpoint::new(&self.name, dial.addr, waiters, peers)
+                }),
                 weight: dial.weight.max(1),
             })
             .collect();
@@ -277,8 +296,23 @@ impl Cluster {
             gone.metrics.gone();
             gone.remove();
         }
-        self.set
-            .store(Arc::new(EndpointSet::new(all, self.policy.load().balance)));
+        self.put(all);
+    }
+
+    /// Makes the snapshot anew, with the same endpoints: a state changed. The caller holds the lock on the dials.
+    fn refresh(&self) {
+        self.put(self.set.load().all.clone());
+    }
+
+    fn put(&self, all: Vec<Member>) {
+        let policy = self.policy.load();
+        self.release_those_too_many(&all, &policy.ejection);
+        for member in &all {
+            let endpoint = &member.endpoint;
+            endpoint.metrics.state(endpoint.health.state().label());
+        }
+        let set = EndpointSet::new(all, &policy, self.peers.clone());
+        self.set.store(Arc::new(set));
         self.waiters.bell.notify_waiters();
     }
 }

@@ -48,7 +48,7 @@ impl Drop for Followed {
 impl Followed {
     /// Another policy, after a reload.
     pub fn set_policy(&self, policy: &Arc<Policy>, fixed: bool) {
-        self.cluster.set_policy(policy.clone());
+        self.cluster.set_policy(policy);
         self.policy.send_replace(member_policy(policy, fixed));
     }
 }
@@ -119,7 +119,7 @@ impl Discovery {
     pub fn follow(
         &self,
         service: &config::Service,
-        policy: Arc<Policy>,
+        policy: &Arc<Policy>,
         cluster: Option<Arc<Cluster>>,
     ) -> Arc<Followed> {
         let cluster = cluster.unwrap_or_else(|| {

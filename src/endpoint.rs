@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 use tokio::sync::Notify;
 
-use crate::health::Health;
+use crate::health::{Health, Peers};
 use crate::metrics::EndpointMetrics;
 use crate::upstream::Pool;
 
@@ -31,7 +31,7 @@ pub struct Endpoint {
     pub name: Arc<str>,
     /// Latency and calls in flight, for the pick.
     pub load: Load,
-    /// Up or down.
+    /// Up, on probation, down or ejected.
     pub health: Health,
     /// Its idle connections.
     pub pool: Pool,
@@ -57,7 +57,12 @@ pub struct Waiters {
 
 impl Endpoint {
     /// An endpoint of `service` at `addr`, up, with nothing known of it.
-    pub fn new(service: &str, addr: SocketAddr, waiters: Arc<Waiters>) -> Arc<Self> {
+    pub fn new(
+        service: &str,
+        addr: SocketAddr,
+        waiters: Arc<Waiters>,
+        peers: Arc<Peers>,
+    ) -> Arc<Self> {
         let name: Arc<str> = addr.to_string().into();
         let metrics = EndpointMetrics::new(service, &name);
         metrics.state("up");
@@ -65,7 +70,7 @@ impl Endpoint {
             id: NEXT_ID.fetch_add(1, Relaxed),
             addr,
             load: Load::default(),
-            health: Health::default(),
+            health: Health::new(peers),
             pool: Pool::default(),
             metrics,
             again: Notify::new(),
@@ -105,6 +110,7 @@ impl Endpoint {
     /// The registry no longer has it: nothing is pooled any more.
     pub fn remove(&self) {
         self.removed.store(true, Relaxed);
+        self.health.set_registered(false);
         self.again.notify_one();
         self.pool.clear();
     }
@@ -112,6 +118,7 @@ impl Endpoint {
     /// The registry has it again.
     pub fn restore(&self) {
         self.removed.store(false, Relaxed);
+        self.health.set_registered(true);
     }
 
     /// Whether the registry no longer has it.

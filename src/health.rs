@@ -1,69 +1,343 @@
-//! An endpoint's state: up, or down after a connect failed. One state machine, told what happened, asked for the state.
+//! An endpoint's state: up, on probation, down or ejected. One state machine, told what happened, asked for the state.
 //!
-//! `down` is outside of any cap: nobody can use an endpoint that cannot be connected to. The way back is a background
-//! connect; [`Health::next_connect`] says when the next one is due.
+//! - **down**: a connect failed. At once, outside of any cap: nobody can use it. The way back is a connect.
+//! - **probation**: one try was overdue, or an ejection ran out. A flag that the pick reads: one call at a time.
+//! - **ejected**: tries fail, and those of the other endpoints do not ([`Score`]). Bounded by [`Peers::held`], for a
+//!   time that doubles; the way back is probation.
+//!
+//! An endpoint of which nothing bad is known costs one atomic add per try.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::outcome::Outcome;
+use crate::config::EjectionPolicy;
+use crate::outcome::{Charge, Outcome};
 
+mod outage;
+mod peers;
+mod score;
+#[cfg(test)]
+mod simulation;
+pub mod success_rate;
 #[cfg(test)]
 mod tests;
 
-/// The first background connect after an endpoint went down.
-const FIRST: Duration = Duration::from_millis(250);
-/// What the wait doubles to in the first minute, and after it.
-const SOON: Duration = Duration::from_millis(800);
-const LATE: Duration = Duration::from_secs(5);
-const PATIENCE: Duration = Duration::from_secs(60);
+pub use outage::Outage;
+pub use peers::{Held, Peers};
+pub use score::{Reason, Score, mixed};
 
-/// The state of one endpoint.
-#[derive(Default)]
-pub struct Health {
-    down: AtomicBool,
-    outage: Mutex<Option<Outage>>,
+/// Successes in a row that end the probation after an ejection.
+pub const PASSES: u32 = 5;
+/// One step down of the ejection time for each so long a time of being up.
+const FORGIVEN: Duration = Duration::from_secs(60);
+/// Times are jittered by a tenth.
+const JITTER: f64 = 0.1;
+
+/// How an endpoint stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum State {
+    /// Calls go to it.
+    Up,
+    /// One call at a time goes to it, while another endpoint is up.
+    Probation,
+    /// It cannot be connected to.
+    Down,
+    /// Its tries fail: no call goes to it for a while.
+    Ejected,
 }
 
-/// Why an endpoint is down, and what happens next.
-#[derive(Clone, Debug)]
-pub struct Outage {
-    /// When it went down.
+impl State {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Up, Self::Probation, Self::Down, Self::Ejected];
+
+    /// The value of the metric label `state`.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Probation => "probation",
+            Self::Down => "down",
+            Self::Ejected => "ejected",
+        }
+    }
+
+    /// Whether it is among those that calls may be sent to.
+    pub const fn is_picked(self) -> bool {
+        matches!(self, Self::Up | Self::Probation)
+    }
+}
+
+/// Something to remember: not every success is let through unseen.
+const WATCHED: u8 = 1 << 4;
+/// Its share grows: it is back from an ejection.
+const SLOW: u8 = 1 << 5;
+const STATE: u8 = 0b1111;
+
+/// The state of one endpoint.
+pub struct Health {
+    /// The state, and [`WATCHED`] and [`SLOW`]: what a pick and a success read.
+    flags: AtomicU8,
+    /// Tries and successes of the interval under way, for the success rate: two counts of 32 bits.
+    tally: AtomicU64,
+    peers: Arc<Peers>,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    registered: bool,
+    score: Score,
+    outage: Option<Outage>,
+    probation: Option<Probation>,
+    ejection: Option<Ejection>,
+    /// What keeps it from being ejected, though a detector found it.
+    held: Option<(Reason, Held)>,
+    /// How often the ejection time has doubled.
+    step: u32,
+    up_since: Option<Instant>,
+    slow_since: Option<Instant>,
+}
+
+/// Why an endpoint is on probation.
+#[derive(Clone, Copy, Debug)]
+pub struct Probation {
+    /// Since when.
     pub since: Instant,
-    /// Connects that failed since, the first included.
-    pub failures: u32,
-    /// How the last connect failed.
-    pub outcome: Outcome,
-    /// What the system said.
-    pub detail: Box<str>,
-    /// When that was.
-    pub last: Instant,
-    /// When the next background connect is due.
-    pub next: Instant,
-    wait: Duration,
+    /// The ejection that ran out, and the successes in a row since; `None`: a try was overdue.
+    pub returned: Option<(Reason, u32)>,
+}
+
+/// An ejection under way.
+#[derive(Clone, Copy, Debug)]
+pub struct Ejection {
+    /// When it began.
+    pub since: Instant,
+    /// When it runs out.
+    pub until: Instant,
+    /// The detector that found it.
+    pub reason: Reason,
+    /// What it had seen.
+    pub score: Score,
+}
+
+/// Everything behind a state, and behind a state that is not.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The state.
+    pub state: State,
+    /// How its tries went lately.
+    pub score: Score,
+    /// The same average of the other endpoints, in the mean.
+    pub mean_of_others: f64,
+    /// Why it is down.
+    pub outage: Option<Outage>,
+    /// Why it is on probation.
+    pub probation: Option<Probation>,
+    /// Its ejection.
+    pub ejection: Option<Ejection>,
+    /// The detector that found it, and what keeps it from being ejected.
+    pub held: Option<(Reason, Held)>,
+    /// Since when its share grows.
+    pub slow_since: Option<Instant>,
+}
+
+/// What came of a try.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Learned {
+    /// The state it is in now, where that changed.
+    pub state: Option<State>,
+    /// It should be ejected, if the caps allow it: [`Health::eject`].
+    pub eject: Option<Reason>,
+    /// It should be, and the caps do not allow it: said once.
+    pub held: Option<(Reason, Held)>,
 }
 
 impl Health {
-    /// Whether calls may be sent to it.
+    /// A registered endpoint, up, with nothing known of it.
+    pub fn new(peers: Arc<Peers>) -> Self {
+        peers.moved(None, Some((State::Up, 0)));
+        Self {
+            flags: AtomicU8::new(State::Up as u8),
+            tally: AtomicU64::new(0),
+            peers,
+            inner: Mutex::new(Inner {
+                registered: true,
+                score: Score::default(),
+                outage: None,
+                probation: None,
+                ejection: None,
+                held: None,
+                step: 0,
+                up_since: None,
+                slow_since: None,
+            }),
+        }
+    }
+
+    /// The state.
     #[inline]
-    pub fn is_up(&self) -> bool {
-        !self.down.load(Relaxed)
+    pub fn state(&self) -> State {
+        State::ALL[usize::from(self.flags.load(Relaxed) & STATE) % State::ALL.len()]
     }
 
-    /// The state's name, as metrics and `/services` show it.
-    pub fn label(&self) -> &'static str {
-        if self.is_up() { "up" } else { "down" }
+    /// Whether the pick has to look closer: it is on probation, or its share grows.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.flags.load(Relaxed) & (STATE | SLOW) == State::Up as u8
     }
 
-    /// Why it is down.
-    pub fn outage(&self) -> Option<Outage> {
-        self.outage.lock().clone()
+    /// The share of its calls that an endpoint gets that came back from an ejection, growing over `slow_start`; a
+    /// tenth at least, so that it is tried at all (Envoy's `min_weight_percent`).
+    pub fn share(&self, slow_start: Duration, now: Instant) -> f64 {
+        if self.flags.load(Relaxed) & SLOW == 0 {
+            return 1.0;
+        }
+        let since = self.inner.lock().slow_since;
+        let grown = since.map_or(slow_start, |since| now.saturating_duration_since(since));
+        if grown >= slow_start {
+            return 1.0;
+        }
+        (grown.as_secs_f64() / slow_start.as_secs_f64()).max(0.1)
     }
 
-    /// A connect failed at `now`. True if the endpoint was up until then. `jitter` is between -1 and 1.
+    /// A try ended, with this charge.
+    #[inline]
+    pub fn observe(&self, charge: Charge, rules: &EjectionPolicy, now: Instant) -> Learned {
+        match charge {
+            Charge::Down | Charge::Nothing => return Learned::default(),
+            Charge::Success => self.tally.fetch_add((1 << 32) | 1, Relaxed),
+            _ => self.tally.fetch_add(1 << 32, Relaxed),
+        };
+        let plain = self.flags.load(Relaxed) & (STATE | WATCHED) == State::Up as u8;
+        if !rules.enabled || (plain && charge == Charge::Success) {
+            return Learned::default();
+        }
+        self.learn(charge, rules, now)
+    }
+
+    #[cold]
+    fn learn(&self, charge: Charge, rules: &EjectionPolicy, now: Instant) -> Learned {
+        let mut learned = Learned::default();
+        let state = self.change(|inner, peers| {
+            if !inner.state().is_picked() || !inner.registered {
+                // What was under way when it went changes nothing: the average is kept over an ejection.
+                return;
+            }
+            let before = inner.score.raw();
+            inner.score.add(charge);
+            if charge == Charge::Success {
+                inner.held = None;
+                inner.passed(rules, now);
+                return;
+            }
+            let others = peers.mean_of_others(before);
+            if charge == Charge::Timeout && inner.probation.is_none() {
+                inner.probation = Some(Probation {
+                    since: now,
+                    returned: None,
+                });
+            }
+            let found = match &mut inner.probation {
+                Some(Probation {
+                    returned: Some((reason, passes)),
+                    ..
+                }) => {
+                    *passes = 0;
+                    Some(*reason)
+                }
+                _ => inner.score.found(rules),
+            };
+            let Some(reason) = found.filter(|_| inner.score.stands_out(others)) else {
+                return;
+            };
+            match peers.held(rules) {
+                None => learned.eject = Some(reason),
+                Some(held) => learned.held = inner.hold(reason, held),
+            }
+        });
+        learned.state = state;
+        learned
+    }
+
+    /// Ejects it at `now`, if it is neither ejected nor gone; the caller has checked the caps and keeps others from
+    /// ejecting meanwhile. Returns when it comes back. `jitter` is between -1 and 1.
+    pub fn eject(
+        &self,
+        reason: Reason,
+        rules: &EjectionPolicy,
+        now: Instant,
+        jitter: f64,
+    ) -> Option<Ejection> {
+        let mut ejected = None;
+        self.change(|inner, _| {
+            if inner.ejection.is_some() || !inner.registered {
+                return;
+            }
+            let forgiven = inner.up_since.map_or(0, |since| {
+                now.saturating_duration_since(since).as_secs() / FORGIVEN.as_secs()
+            });
+            inner.step = inner
+                .step
+                .saturating_sub(forgiven.min(u64::from(u32::MAX)) as u32);
+            let doubled = rules
+                .base_ejection_time
+                .mul_f64(2f64.powi(inner.step.min(30) as i32));
+            let time = doubled
+                .min(rules.max_ejection_time)
+                .mul_f64(1.0 + JITTER * jitter);
+            // No further than to the longest time.
+            inner.step += u32::from(doubled < rules.max_ejection_time);
+            let ejection = Ejection {
+                since: now,
+                until: now + time,
+                reason,
+                score: inner.score,
+            };
+            inner.ejection = Some(ejection);
+            inner.probation = None;
+            inner.held = None;
+            inner.up_since = None;
+            inner.slow_since = None;
+            ejected = Some(ejection);
+        });
+        ejected
+    }
+
+    /// The caps did not allow it after all. True if that is news.
+    pub fn hold(&self, reason: Reason, held: Held) -> bool {
+        self.inner.lock().hold(reason, held).is_some()
+    }
+
+    /// The ejection ends: on probation from now on. True if it was ejected.
+    pub fn release(&self, now: Instant) -> bool {
+        let mut was = false;
+        self.change(|inner, _| {
+            let Some(ejection) = inner.ejection.take() else {
+                return;
+            };
+            was = true;
+            inner.score.break_run();
+            inner.probation = Some(Probation {
+                since: now,
+                returned: Some((ejection.reason, 0)),
+            });
+        });
+        was
+    }
+
+    /// Forgets ejection and probation: the policy no longer wants them. True if the state changed.
+    pub fn pardon(&self) -> bool {
+        self.change(|inner, _| {
+            (inner.ejection, inner.probation, inner.held) = (None, None, None);
+            (inner.score, inner.slow_since) = (Score::default(), None);
+        })
+        .is_some()
+    }
+
+    /// A connect failed at `now`. True if the endpoint was not down until then. `jitter` is between -1 and 1.
     pub fn connect_failed(
         &self,
         outcome: Outcome,
@@ -71,44 +345,148 @@ impl Health {
         now: Instant,
         jitter: f64,
     ) -> bool {
-        let mut outage = self.outage.lock();
-        let (since, failures, wait) = match &*outage {
-            None => (now, 1, FIRST),
-            Some(o) => (o.since, o.failures + 1, next_wait(o, now)),
-        };
-        *outage = Some(Outage {
-            since,
-            failures,
-            outcome,
-            detail: detail.into(),
-            last: now,
-            next: now + wait.mul_f64(1.0 + jitter / 10.0),
-            wait,
+        let mut first = false;
+        self.change(|inner, _| {
+            first = inner.outage.is_none();
+            let outage = Outage::after(inner.outage.as_ref(), outcome, detail, now, jitter);
+            inner.outage = Some(outage);
         });
-        !self.down.swap(true, Relaxed)
+        first
     }
 
     /// A connect succeeded. True if the endpoint was down until then.
     pub fn connected(&self) -> bool {
-        if self.is_up() {
+        if self.state() != State::Down {
             return false;
         }
-        self.outage.lock().take();
-        self.down.swap(false, Relaxed)
+        let mut was = false;
+        self.change(|inner, _| {
+            was = inner.outage.take().is_some();
+            inner.score.break_run();
+            // Only a try told of that one; it was another time.
+            inner.probation = inner.probation.filter(|p| p.returned.is_some());
+        });
+        was
     }
 
-    /// When the next background connect is due; `None` while it is up.
+    /// Whether the registry has it. One that it has not counts for nothing.
+    pub fn set_registered(&self, registered: bool) {
+        self.change(|inner, _| inner.registered = registered);
+    }
+
+    /// When it may be back: the next background connect, or the end of its ejection. `None` while calls go to it.
+    pub fn returns_at(&self) -> Option<Instant> {
+        let inner = self.inner.lock();
+        let connect = inner.outage.as_ref().map(|outage| outage.next);
+        connect.or_else(|| inner.ejection.map(|ejection| ejection.until))
+    }
+
+    /// When the next background connect is due; `None` unless it is down.
     pub fn next_connect(&self) -> Option<Instant> {
-        self.outage.lock().as_ref().map(|o| o.next)
+        self.inner.lock().outage.as_ref().map(|outage| outage.next)
+    }
+
+    /// The end of its ejection.
+    pub fn ejected_until(&self) -> Option<Instant> {
+        self.inner.lock().ejection.map(|ejection| ejection.until)
+    }
+
+    /// Why it is down.
+    pub fn outage(&self) -> Option<Outage> {
+        self.inner.lock().outage.clone()
+    }
+
+    /// Tries and successes since this was last asked.
+    pub fn take_tally(&self) -> (u32, u32) {
+        let tally = self.tally.swap(0, Relaxed);
+        ((tally >> 32) as u32, tally as u32)
+    }
+
+    /// Ends the growth of its share when its time is over, so that the pick need not look closer.
+    pub fn upkeep(&self, slow_start: Duration, now: Instant) {
+        if self.flags.load(Relaxed) & SLOW == 0 {
+            return;
+        }
+        self.change(|inner, _| {
+            inner.slow_since = inner
+                .slow_since
+                .filter(|since| now.saturating_duration_since(*since) < slow_start);
+        });
+    }
+
+    /// Everything behind the state.
+    pub fn snapshot(&self) -> Snapshot {
+        let inner = self.inner.lock();
+        Snapshot {
+            state: inner.state(),
+            score: inner.score,
+            mean_of_others: self.peers.mean_of_others(inner.score.raw()),
+            outage: inner.outage.clone(),
+            probation: inner.probation,
+            ejection: inner.ejection,
+            held: inner.held,
+            slow_since: inner.slow_since,
+        }
+    }
+
+    /// Changes what is known, and what follows from it: the flags, and the sums over all endpoints. Returns the new
+    /// state where that is another one.
+    fn change(&self, change: impl FnOnce(&mut Inner, &Peers)) -> Option<State> {
+        let mut inner = self.inner.lock();
+        let was = inner.standing();
+        change(&mut inner, &self.peers);
+        let (is, state) = (inner.standing(), inner.state());
+        self.peers.moved(was, is);
+        let mut flags = state as u8;
+        if !inner.score.is_clean() || inner.held.is_some() {
+            flags |= WATCHED;
+        }
+        if inner.slow_since.is_some() {
+            flags |= SLOW;
+        }
+        let before = self.flags.swap(flags, Relaxed);
+        (before & STATE != flags & STATE).then_some(state)
     }
 }
 
-/// 250 ms, doubling to 800 ms for the first minute, then to 5 s.
-fn next_wait(outage: &Outage, now: Instant) -> Duration {
-    let most = if now.saturating_duration_since(outage.since) < PATIENCE {
-        SOON
-    } else {
-        LATE
-    };
-    (outage.wait * 2).min(most)
+impl Inner {
+    fn state(&self) -> State {
+        if self.outage.is_some() {
+            State::Down
+        } else if self.ejection.is_some() {
+            State::Ejected
+        } else if self.probation.is_some() {
+            State::Probation
+        } else {
+            State::Up
+        }
+    }
+
+    fn standing(&self) -> Option<(State, u32)> {
+        self.registered.then(|| (self.state(), self.score.raw()))
+    }
+
+    /// A try succeeded.
+    fn passed(&mut self, rules: &EjectionPolicy, now: Instant) {
+        match &mut self.probation {
+            Some(Probation {
+                returned: Some((_, passes)),
+                ..
+            }) => {
+                *passes += 1;
+                if *passes >= PASSES {
+                    self.probation = None;
+                    self.up_since = Some(now);
+                    self.slow_since = (!rules.slow_start.is_zero()).then_some(now);
+                }
+            }
+            Some(_) => self.probation = None,
+            None => {}
+        }
+    }
+
+    fn hold(&mut self, reason: Reason, held: Held) -> Option<(Reason, Held)> {
+        let news = Some((reason, held));
+        (std::mem::replace(&mut self.held, news) != news).then_some((reason, held))
+    }
 }

@@ -1,6 +1,7 @@
 //! Connections to instances: dialled by [`connect`], kept by a [`Pool`] per endpoint, used by one call at a time.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -87,10 +88,21 @@ impl Conn {
         self.retired
     }
 
-    /// Whether it may carry another call: nothing came in, neither a byte nor an end.
-    fn usable(&self, now: Instant) -> bool {
+    /// Whether it may carry another call: nothing came in, neither a byte nor an end. The system is asked where there
+    /// is a reason: it was idle for a while, another connection to the same endpoint has died since it was last used,
+    /// or the runtime has seen something come in.
+    fn usable(&self, now: Instant, doubt: Option<Instant>) -> bool {
         let idle = now.saturating_duration_since(self.idle_since);
-        idle < FRESH || platform::peek_idle(&self.stream) == Idle::Quiet
+        let trusted = idle < FRESH
+            && doubt.is_none_or(|since| self.idle_since > since)
+            && !self.is_readable();
+        trusted || platform::peek_idle(&self.stream) == Idle::Quiet
+    }
+
+    /// What the runtime knows without a system call. It is a cache: no is no proof.
+    fn is_readable(&self) -> bool {
+        let mut nobody = Context::from_waker(Waker::noop());
+        self.stream.poll_read_ready(&mut nobody).is_ready()
     }
 }
 
@@ -99,6 +111,8 @@ pub struct Pool {
     // Boxed: a connection is moved on every call, through every layer.
     #[allow(clippy::vec_box)]
     idle: Mutex<Vec<Box<Conn>>>,
+    /// When a connection to the endpoint last turned out to be dead: the others may be, too.
+    doubt: Mutex<Option<Instant>>,
     /// How many there are, for the metrics.
     count: AtomicUsize,
 }
@@ -115,6 +129,7 @@ impl Default for Pool {
     fn default() -> Self {
         Self {
             idle: Mutex::new(Vec::new()),
+            doubt: Mutex::new(None),
             count: AtomicUsize::new(0),
         }
     }
@@ -130,15 +145,23 @@ impl Pool {
             };
             self.count.fetch_sub(1, Relaxed);
             let expired = now.saturating_duration_since(conn.idle_since) >= idle_timeout;
-            if !expired && conn.usable(now) {
+            if !expired && conn.usable(now, *self.doubt.lock()) {
                 return Taken {
                     conn: Some(conn),
                     dead,
                 };
             }
             // Our own clock is no news of the peer.
-            dead += usize::from(!expired);
+            if !expired {
+                dead += 1;
+                self.doubt(now);
+            }
         }
+    }
+
+    /// A connection to the endpoint turned out to be dead: those that were idle then are looked at before their reuse.
+    pub fn doubt(&self, now: Instant) {
+        *self.doubt.lock() = Some(now);
     }
 
     /// Keeps a connection for later, if fewer than `max_idle` are kept and nothing was left unread on it.

@@ -141,7 +141,7 @@ fn registered(cluster: &Cluster, shown: &Shown) -> Value {
 
 fn state(endpoint: &Endpoint) -> serde_json::Map<String, Value> {
     let mut map = serde_json::Map::new();
-    map.insert("state".into(), endpoint.health.label().into());
+    map.insert("state".into(), endpoint.health.state().label().into());
     map.insert("calls_in_flight".into(), endpoint.busy().into());
     map.insert("idle_connections".into(), endpoint.pool.len().into());
     if let Some(outage) = endpoint.health.outage() {

@@ -6,13 +6,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::load::stamp;
 use super::{Endpoint, Place};
 use crate::call::Tried;
-use crate::config::Balance;
+use crate::config::{Balance, Policy};
+use crate::health::{Peers, State};
 
 #[cfg(test)]
 mod tests;
@@ -56,14 +58,16 @@ pub struct EndpointSet {
     /// Filled for weighted round robin only.
     schedule: Vec<u32>,
     turn: AtomicUsize,
+    slow_start: Duration,
+    peers: Arc<Peers>,
 }
 
 impl EndpointSet {
-    /// A set of these endpoints; what is not up is not picked.
-    pub fn new(all: Vec<Member>, balance: Balance) -> Self {
+    /// A set of these endpoints, which know of each other by `peers`; what is down or ejected is not picked.
+    pub fn new(all: Vec<Member>, policy: &Policy, peers: Arc<Peers>) -> Self {
         let up: Vec<Member> = all
             .iter()
-            .filter(|m| m.endpoint.health.is_up())
+            .filter(|m| m.endpoint.health.state().is_picked())
             .cloned()
             .collect();
         let weights: Vec<u64> = up.iter().map(|m| u64::from(m.weight.max(1))).collect();
@@ -73,7 +77,7 @@ impl EndpointSet {
         } else {
             total as f64 / up.len() as f64
         };
-        let (alias, schedule) = match balance {
+        let (alias, schedule) = match policy.balance {
             Balance::LeastLoaded => (alias_table(&weights, total), Vec::new()),
             Balance::WeightedRoundRobin => (Vec::new(), schedule(&weights)),
         };
@@ -86,6 +90,8 @@ impl EndpointSet {
             alias,
             schedule,
             turn,
+            slow_start: policy.ejection.slow_start,
+            peers,
         }
     }
 
@@ -100,15 +106,16 @@ impl EndpointSet {
         let picked = match self.up.len() {
             0 => return Pick::Nothing,
             1 => self.up[0].endpoint.place(limit),
-            _ if self.schedule.is_empty() => self.least_loaded(tried, limit, stamp(now)),
-            _ => self.next_in_turn(tried, limit),
+            _ if self.schedule.is_empty() => self.least_loaded(tried, limit, now),
+            _ => self.next_in_turn(tried, limit, now),
         };
         picked
             .or_else(|| self.search(tried, limit))
             .map_or(Pick::Full, Pick::One)
     }
 
-    fn least_loaded(&self, tried: &Tried, limit: usize, now: u64) -> Option<Place> {
+    fn least_loaded(&self, tried: &Tried, limit: usize, now: Instant) -> Option<Place> {
+        let stamp = stamp(now);
         for _ in 0..PAIRS {
             let a = self.sample();
             let mut b = self.sample();
@@ -117,9 +124,9 @@ impl EndpointSet {
                 b = (a + 1) % self.up.len();
             }
             let (a, b) = (&self.up[a], &self.up[b]);
-            let (a_ok, b_ok) = (self.fits(a, tried, limit), self.fits(b, tried, limit));
-            let first = match (a_ok, b_ok) {
-                (true, true) if self.cheaper(b, a, now) => b,
+            let fits = |m: &Member| self.fits(m, tried, limit, now);
+            let first = match (fits(a), fits(b)) {
+                (true, true) if self.cheaper(b, a, stamp) => b,
                 (true, _) => a,
                 (false, true) => b,
                 (false, false) => continue,
@@ -131,11 +138,11 @@ impl EndpointSet {
         None
     }
 
-    fn next_in_turn(&self, tried: &Tried, limit: usize) -> Option<Place> {
+    fn next_in_turn(&self, tried: &Tried, limit: usize, now: Instant) -> Option<Place> {
         for _ in 0..2 * PAIRS {
             let turn = self.turn.fetch_add(1, Relaxed) % self.schedule.len();
             let member = &self.up[self.schedule[turn] as usize];
-            if self.fits(member, tried, limit) {
+            if self.fits(member, tried, limit, now) {
                 return member.endpoint.place(limit);
             }
         }
@@ -149,22 +156,43 @@ impl EndpointSet {
         let (left, right) = self.up.split_at(fastrand::usize(..self.up.len()));
         let around = || right.iter().chain(left);
         around()
-            .filter(|m| !tried.contains(m.endpoint.id))
+            .filter(|m| !tried.contains(m.endpoint.id) && !self.is_tried_out(m))
             .chain(around())
             .find_map(|m| m.endpoint.place(limit))
     }
 
     #[inline]
-    fn fits(&self, member: &Member, tried: &Tried, limit: usize) -> bool {
-        (limit == 0 || (member.endpoint.busy() as usize) < limit)
-            && !tried.contains(member.endpoint.id)
+    fn fits(&self, member: &Member, tried: &Tried, limit: usize, now: Instant) -> bool {
+        let endpoint = &member.endpoint;
+        (limit == 0 || (endpoint.busy() as usize) < limit)
+            && !tried.contains(endpoint.id)
+            && (endpoint.health.is_plain() || self.has_share(member, now))
     }
 
-    /// Whether one more call would wait for less at `a`. An endpoint of which nothing is known counts as fast as the
-    /// other: assumed to be slower, it would never be tried.
+    /// Whether an endpoint that is on probation, or was until lately, gets a call.
+    #[cold]
+    fn has_share(&self, member: &Member, now: Instant) -> bool {
+        let share = member.endpoint.health.share(self.slow_start, now);
+        !self.is_tried_out(member) && (share >= 1.0 || fastrand::f64() < share)
+    }
+
+    /// On probation, and the one call that may be in flight on it is: while another endpoint is up, that is enough.
+    fn is_tried_out(&self, member: &Member) -> bool {
+        let endpoint = &member.endpoint;
+        endpoint.health.state() == State::Probation
+            && endpoint.busy() > 0
+            && self.peers.count(State::Up) > 0
+    }
+
+    /// Whether one more call would wait for less at `a`. An endpoint of which nothing is known, or that is on
+    /// probation, counts as fast as the other: assumed to be slower, it would never be tried.
     #[inline]
     fn cheaper(&self, a: &Member, b: &Member, now: u64) -> bool {
-        let (la, lb) = (a.endpoint.load.latency(now), b.endpoint.load.latency(now));
+        let latency = |m: &Member| match m.endpoint.health.state() {
+            State::Probation => None,
+            _ => m.endpoint.load.latency(now),
+        };
+        let (la, lb) = (latency(a), latency(b));
         let unknown = la.or(lb).unwrap_or(UNKNOWN_NANOS);
         self.cost(a, la.unwrap_or(unknown)) < self.cost(b, lb.unwrap_or(unknown))
     }

@@ -156,6 +156,9 @@ table! {
         "Endpoints now, by state: up, probation, down or ejected.");
     ENDPOINT_STATE = gauge("tidegate_endpoint_state", &["service", "endpoint", "state"],
         "1 for the state an endpoint is in, 0 for those it was in.");
+    EJECTIONS = counter("tidegate_ejections_total", &["service", "reason", "enforced"],
+        "Endpoints that a detector found, by the detector: consecutive, failure_rate or success_rate; \
+         enforced is yes, or what kept it in: cap or last.");
     FINDINGS = gauge("tidegate_findings", &["service", "code"],
         "Addresses that show a finding now, by its code; see tidegate explain.");
     REGISTRY_UP = gauge("tidegate_registry_up", &["registry"],

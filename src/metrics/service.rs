@@ -35,6 +35,7 @@ pub struct ServiceMetrics {
     refused: Counters,
     deadlines: Counters,
     retries: Family<(&'static str, &'static str), Counter>,
+    ejections: Family<(&'static str, &'static str), Counter>,
     findings: Gauges,
 }
 
@@ -56,6 +57,7 @@ impl ServiceMetrics {
             refused: Family::new(12),
             deadlines: Family::new(6),
             retries: Family::new(3 * OUTCOMES),
+            ejections: Family::new(9),
             findings: Family::new(64),
             service: service.into(),
             scope,
@@ -99,6 +101,15 @@ impl ServiceMetrics {
         let values = [&*self.service, cause, result];
         let resolve = || self.scope.counter(&names::RETRIES, &values);
         if let Some(counter) = self.retries.get((cause, result), resolve) {
+            counter.inc();
+        }
+    }
+
+    /// A detector found an endpoint to be ejected; enforced: yes, cap or last.
+    pub fn ejection(&self, reason: &'static str, enforced: &'static str) {
+        let values = [&*self.service, reason, enforced];
+        let resolve = || self.scope.counter(&names::EJECTIONS, &values);
+        if let Some(counter) = self.ejections.get((reason, enforced), resolve) {
             counter.inc();
         }
     }

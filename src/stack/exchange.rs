@@ -356,6 +356,9 @@ impl Wire {
         let Some(conn) = self.conn.take() else {
             return overloaded();
         };
+        if let Some(place) = &self.place {
+            place.endpoint().pool.doubt(Instant::now());
+        }
         let status = &self.request.status;
         let phase = match (self.written, status.reach()) {
             (_, Reach::Replied) => Phase::Read,

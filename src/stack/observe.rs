@@ -1,4 +1,4 @@
-//! The endpoint learns how each try went: its load, its series.
+//! The endpoint learns how each try went: its load, its health, its series.
 
 use std::sync::Arc;
 
@@ -37,16 +37,21 @@ impl<S: Shared> Settle for Observing<S> {
     #[inline]
     fn settle(self, end: End) {
         let took = end.at.saturating_duration_since(self.began);
-        let method = &self.shared.target().method;
-        match end.outcome.row().endpoint {
+        let target = self.shared.target();
+        let charge = end.outcome.row().endpoint;
+        match charge {
             Charge::Success | Charge::Exception => {
                 self.endpoint.load.observe(took, end.at);
-                method.replied(took);
+                target.method.replied(took);
             }
             // An overdue try charges the time that it took; a quick failure must not look like a quick reply.
             Charge::Timeout => self.endpoint.load.observe(took, end.at),
             Charge::Failure | Charge::Down | Charge::Nothing => {}
         }
+        let rules = &target.service.ejection;
+        target
+            .cluster
+            .observe(&self.endpoint, charge, rules, end.at);
         self.endpoint
             .metrics
             .tried(end.outcome as usize, end.outcome.label());

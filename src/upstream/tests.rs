@@ -57,6 +57,37 @@ async fn a_connection_that_the_peer_closed_or_spoke_on_is_found_dead_before_reus
 }
 
 #[tokio::test]
+async fn after_one_connection_died_the_others_are_looked_at_however_fresh() {
+    let pool = Pool::default();
+    let (conn, peer) = pair().await;
+    let now = Instant::now();
+    pool.put(conn, now, 64);
+    drop(peer);
+    for _ in 0..200 {
+        if platform::peek_idle(&pool.idle.lock()[0].stream) != Idle::Quiet {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    pool.doubt(now);
+    let taken = pool.take(now, IDLE);
+    assert!(taken.conn.is_none() && taken.dead == 1);
+}
+
+#[tokio::test]
+async fn what_the_runtime_saw_come_in_is_no_usable_connection_however_fresh() {
+    let pool = Pool::default();
+    let (conn, peer) = pair().await;
+    drop(peer);
+    // The runtime hears of it once it turns.
+    conn.stream.readable().await.unwrap();
+    let now = Instant::now();
+    pool.put(conn, now, 64);
+    let taken = pool.take(now, IDLE);
+    assert!(taken.conn.is_none() && taken.dead == 1);
+}
+
+#[tokio::test]
 async fn no_more_than_max_idle_are_kept_and_none_with_bytes_left_over() {
     let pool = Pool::default();
     let now = Instant::now();

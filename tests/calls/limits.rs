@@ -79,7 +79,7 @@ async fn an_endpoint_is_sent_no_more_than_max_endpoint_calls_at_once_and_all_wai
 
 #[tokio::test]
 async fn a_call_that_waits_is_not_overtaken_by_one_that_came_later() {
-    let server = Options::script(slow(200)).start().await.unwrap();
+    let server = Options::script(slow(1_000)).start().await.unwrap();
     let proxy = Setup::new("turns", &[server.address()])
         .policy("max_endpoint_calls = 1")
         .start();
@@ -92,7 +92,7 @@ async fn a_call_that_waits_is_not_overtaken_by_one_that_came_later() {
             let (addr, order) = (proxy.addr, order.clone());
             tokio::spawn(async move {
                 // One after another, all while the first is still running.
-                sleep(ms(10 * n)).await;
+                sleep(ms(60 * n)).await;
                 let mut caller = Caller::connect(addr, Framing::Framed).await;
                 caller.echo("x").await;
                 order.lock().unwrap().push(n);
@@ -101,7 +101,7 @@ async fn a_call_that_waits_is_not_overtaken_by_one_that_came_later() {
         .collect();
     // A busy caller that comes back for more, again and again, gets no place before them.
     let mut greedy = proxy.caller(Framing::Framed).await;
-    sleep(ms(100)).await;
+    sleep(ms(600)).await;
     let greed = tokio::spawn(async move {
         for _ in 0..40 {
             greedy.echo("more").await;

@@ -5,7 +5,7 @@ use super::*;
 use crate::endpoint::Waiters;
 use crate::outcome::Outcome;
 
-fn members(weights: &[u32]) -> Vec<Member> {
+fn members(weights: &[u32], peers: &Arc<Peers>) -> Vec<Member> {
     let waiters = Arc::new(Waiters::default());
     weights
         .iter()
@@ -15,6 +15,7 @@ fn members(weights: &[u32]) -> Vec<Member> {
                 "test",
                 ([127, 0, 0, 1], 1000 + i as u16).into(),
                 waiters.clone(),
+                peers.clone(),
             ),
             weight: *weight,
         })
@@ -22,7 +23,15 @@ fn members(weights: &[u32]) -> Vec<Member> {
 }
 
 fn set(weights: &[u32], balance: Balance) -> EndpointSet {
-    EndpointSet::new(members(weights), balance)
+    let peers = Arc::default();
+    EndpointSet::new(members(weights, &peers), &policy(balance), peers)
+}
+
+fn policy(balance: Balance) -> Policy {
+    Policy {
+        balance,
+        ..Policy::default()
+    }
 }
 
 /// Picks `n` times with nothing in flight in between; the share of each endpoint.
@@ -150,12 +159,13 @@ async fn endpoints_without_a_free_place_are_not_picked_and_full_is_said() {
 
 #[tokio::test(start_paused = true)]
 async fn a_down_endpoint_is_not_in_the_picked_part() {
-    let all = members(&[1, 1]);
+    let peers = Arc::default();
+    let all = members(&[1, 1], &peers);
     all[0]
         .endpoint
         .health
         .connect_failed(Outcome::ConnectRefused, "", Instant::now(), 0.0);
-    let set = EndpointSet::new(all, Balance::LeastLoaded);
+    let set = EndpointSet::new(all, &policy(Balance::LeastLoaded), peers);
     assert_eq!(set.available(), 1);
     assert_eq!(shares(&set, 100), [0.0, 1.0]);
 }

@@ -222,11 +222,10 @@ async fn rescue<C: Call>(call: &C) -> Result<Option<(Place, Box<Conn>)>, Failed>
     }
 }
 
-/// A place at the down endpoint whose next background connect is due first, one not tried before others.
+/// A place at the endpoint that is nearest to its return, one not tried before others.
 fn nearest(cluster: &Cluster, tried: &Tried) -> Option<Place> {
     let set = cluster.set();
-    let order =
-        |e: &Arc<crate::endpoint::Endpoint>| (tried.contains(e.id), e.health.next_connect());
+    let order = |e: &Arc<crate::endpoint::Endpoint>| (tried.contains(e.id), e.health.returns_at());
     set.all
         .iter()
         .map(|m| &m.endpoint)

@@ -2,12 +2,16 @@
 //! costs a reconnect, so its connection waits for the late reply.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Wire;
 use crate::call::Fate;
+use crate::endpoint::Endpoint;
+use crate::outcome::{Charge, Outcome};
+use crate::rpc::Request;
 use crate::stack::attempt::read_deadline;
 
 /// How long an orphan waits where no read deadline holds.
@@ -52,30 +56,53 @@ impl Wire {
         runtime.spawn(async move {
             // Marked as one that closes from now on: an orphan leaves no orphan.
             orphan.request.status.doom(Fate::Close);
-            let began = orphan.course.now;
-            let endpoint = orphan.place.as_ref().map(|place| place.endpoint().clone());
+            let (request, began) = (orphan.request.clone(), orphan.course.now);
+            let Some(endpoint) = orphan.place.as_ref().map(|place| place.endpoint().clone()) else {
+                return;
+            };
             let late = tokio::time::timeout(wait, orphan.wait()).await;
-            if let (Some(endpoint), true, false) = (endpoint, matches!(late, Ok(true)), charged) {
-                endpoint.load.observe(began.elapsed(), Instant::now());
-            }
+            settle(&request, &endpoint, began, charged, late.ok());
         });
     }
 
-    /// Waits for the late reply. True if it came.
-    async fn wait(mut self) -> bool {
-        match self.receive().await {
-            Ok(mut reply) => {
-                // A large one is read to its end, so that its connection can be used again.
-                while let Some(body) = reply.body.as_deref_mut() {
-                    match poll_fn(|cx| body.poll_chunk(cx)).await {
-                        Some(Ok(_)) => {}
-                        Some(Err(_)) => return false,
-                        None => break,
-                    }
-                }
-                true
+    /// Waits for the late reply, and says how it ended: `None` if the connection was lost.
+    async fn wait(mut self) -> Option<Outcome> {
+        let mut reply = self.receive().await.ok()?;
+        // A large one is read to its end, so that its connection can be used again.
+        while let Some(body) = reply.body.as_deref_mut() {
+            match poll_fn(|cx| body.poll_chunk(cx)).await {
+                Some(Ok(_)) => {}
+                Some(Err(_)) => return None,
+                None => break,
             }
-            Err(_) => false,
         }
+        Some(reply.end.outcome)
     }
+}
+
+/// Charges the endpoint, once: a late reply is a success that ends a run of failures, whether or not the caller's leaving
+/// was charged.
+fn settle(
+    request: &Request,
+    endpoint: &Arc<Endpoint>,
+    began: Instant,
+    charged: bool,
+    late: Option<Option<Outcome>>,
+) {
+    let now = Instant::now();
+    let took = now.saturating_duration_since(began);
+    let charge = match late {
+        Some(Some(outcome)) => outcome.row().endpoint,
+        _ if charged => return,
+        Some(None) => Charge::Failure,
+        None if request.target.method.is_overdue(took) => Charge::Timeout,
+        None => return,
+    };
+    if !charged && charge != Charge::Failure {
+        endpoint.load.observe(took, now);
+    }
+    let target = &request.target;
+    target
+        .cluster
+        .observe(endpoint, charge, &target.service.ejection, now);
 }

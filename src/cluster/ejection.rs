@@ -1,0 +1,172 @@
+//! Endpoints learn how tries went; those that fail are taken out, within the caps, and put back.
+//!
+//! Who decides what: [`Health`](crate::health::Health) finds an outlier, the caps are checked here, under the lock that
+//! every change of the snapshot takes, so that no two endpoints are ejected past them.
+
+use std::sync::{Arc, Weak};
+
+use tokio::time::Instant;
+
+use super::Cluster;
+use crate::config::EjectionPolicy;
+use crate::endpoint::{Endpoint, EndpointSet, Member};
+use crate::health::{Ejection, Held, Learned, Reason, State, success_rate};
+use crate::outcome::{Charge, human};
+
+impl Cluster {
+    /// A try at this endpoint ended, with this charge.
+    #[inline]
+    pub fn observe(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        charge: Charge,
+        rules: &EjectionPolicy,
+        now: Instant,
+    ) {
+        let learned = endpoint.health.observe(charge, rules, now);
+        if learned != Learned::default() {
+            self.act(endpoint, learned, now);
+        }
+    }
+
+    #[cold]
+    fn act(&self, endpoint: &Arc<Endpoint>, learned: Learned, now: Instant) {
+        if let Some(state) = learned.state {
+            endpoint.metrics.state(state.label());
+            let (service, addr) = (&self.name, &endpoint.name);
+            match state {
+                State::Probation => {
+                    tracing::info!(%service, endpoint.addr = %addr, "endpoint on probation: a try was overdue");
+                }
+                _ => {
+                    tracing::info!(%service, endpoint.addr = %addr, "endpoint is {} again", state.label());
+                }
+            }
+        }
+        if let Some((reason, held)) = learned.held {
+            self.say_held(endpoint, reason, held);
+        }
+        if let Some(reason) = learned.eject {
+            self.eject(endpoint, reason, now);
+        }
+    }
+
+    /// Ejects an endpoint, if the caps allow it.
+    pub fn eject(&self, endpoint: &Arc<Endpoint>, reason: Reason, now: Instant) {
+        let policy = self.policy();
+        let rules = &policy.ejection;
+        let one = self.dials.lock();
+        if !endpoint.health.state().is_picked() {
+            return;
+        }
+        if let Some(held) = self.peers.held(rules) {
+            drop(one);
+            if endpoint.health.hold(reason, held) {
+                self.say_held(endpoint, reason, held);
+            }
+            return;
+        }
+        let jitter = fastrand::f64() * 2.0 - 1.0;
+        let Some(ejection) = endpoint.health.eject(reason, rules, now, jitter) else {
+            return;
+        };
+        self.refresh();
+        drop(one);
+        self.metrics.ejection(reason.label(), "yes");
+        tracing::warn!(
+            service = %self.name, endpoint.addr = %endpoint.name, reason = reason.label(),
+            "endpoint ejected for {}: {} failures in a row, {:.0} % of its last tries failed",
+            human(ejection.until.saturating_duration_since(now)),
+            ejection.score.run, ejection.score.average() * 100.0,
+        );
+        self.control
+            .spawn(come_back(self.me.clone(), endpoint.clone(), ejection));
+    }
+
+    fn say_held(&self, endpoint: &Endpoint, reason: Reason, held: Held) {
+        self.metrics.ejection(reason.label(), held.label());
+        let why = match held {
+            Held::Cap => "max_ejection_percent are out already",
+            Held::Last => "min_available must be left",
+        };
+        tracing::warn!(
+            service = %self.name, endpoint.addr = %endpoint.name, reason = reason.label(),
+            "endpoint fails and is not ejected: {why}"
+        );
+    }
+
+    /// Ends an ejection before its time.
+    pub fn release(&self, endpoint: &Endpoint, now: Instant) -> bool {
+        let _one = self.dials.lock();
+        let was = endpoint.health.release(now);
+        if was {
+            self.refresh();
+        }
+        was
+    }
+
+    /// Endpoints went down, or went, or the caps are others: those nearest to their return come back at once.
+    pub(super) fn release_those_too_many(&self, all: &[Member], rules: &EjectionPolicy) {
+        while self.peers.too_many_out(rules) {
+            let ejected = all
+                .iter()
+                .filter(|m| m.endpoint.health.state() == State::Ejected);
+            let Some(next) = ejected.min_by_key(|m| m.endpoint.health.ejected_until()) else {
+                return;
+            };
+            tracing::info!(
+                service = %self.name, endpoint.addr = %next.endpoint.name,
+                "endpoint comes back before its time: too few are left"
+            );
+            next.endpoint.health.release(Instant::now());
+        }
+    }
+
+    /// Ejections are off: whoever is out, or on probation, is up.
+    pub(super) fn pardon_all(&self) {
+        for Member { endpoint, .. } in &self.set.load().all {
+            endpoint.health.pardon();
+        }
+    }
+
+    /// Every ten seconds: the third detector.
+    pub(super) fn judge_success_rates(
+        &self,
+        set: &EndpointSet,
+        rules: &EjectionPolicy,
+        now: Instant,
+    ) {
+        {
+            let mut judged = self.judged.lock();
+            if now.saturating_duration_since(*judged) < success_rate::INTERVAL {
+                return;
+            }
+            *judged = now;
+        }
+        let tallies: Vec<_> = set
+            .all
+            .iter()
+            .map(|m| m.endpoint.health.take_tally())
+            .collect();
+        if !rules.enabled {
+            return;
+        }
+        for outlier in success_rate::outliers(&tallies, rules.success_rate_stdev_factor) {
+            self.eject(&set.all[outlier].endpoint, Reason::SuccessRate, now);
+        }
+    }
+}
+
+/// When its time is over, an ejected endpoint is on probation.
+async fn come_back(cluster: Weak<Cluster>, endpoint: Arc<Endpoint>, ejection: Ejection) {
+    tokio::time::sleep_until(ejection.until).await;
+    let Some(cluster) = cluster.upgrade() else {
+        return;
+    };
+    // Another ejection has a timer of its own.
+    if endpoint.health.ejected_until() == Some(ejection.until)
+        && cluster.release(&endpoint, Instant::now())
+    {
+        tracing::info!(service = %cluster.name, endpoint.addr = %endpoint.name, "endpoint is back, on probation");
+    }
+}
