@@ -14,7 +14,7 @@
 //!
 //! Beside the way: [`outcome`] is the one table of everything that can end a call, [`call`] and [`rpc`] are what
 //! travels, [`cluster`] is what a service's calls share, [`discovery`] binds clusters to their [`registry`],
-//! [`config`], [`metrics`] and [`platform`] are leaves, and [`app`] builds all of it.
+//! [`config`], [`metrics`], [`window`] and [`platform`] are leaves, and [`app`] builds all of it.
 #![warn(missing_docs)]
 
 pub mod admin;
@@ -41,3 +41,4 @@ pub mod rpc;
 pub mod session;
 pub mod stack;
 pub mod upstream;
+pub mod window;
