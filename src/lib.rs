@@ -8,7 +8,8 @@
 //! | [`session`] | one client connection; its first bytes ([`protocol`]) decide: Thrift calls, or a relay of bytes |
 //! | [`frame`] | the codec: bytes in, frames out; a call's head is read, its body carried |
 //! | [`route`] | service and method to a [`Target`](call::Target), with its policy |
-//! | [`stack`] | the layers, in one file, read top-down: admit, deadline, retry, balance, observe, attempt, exchange |
+//! | [`stack`] | the layers, in one file, read top-down: admit, deadline, breaker, retry, balance, observe, attempt, exchange |
+//! | [`breaker`] | refuses the calls of a method while most of them fail |
 //! | [`endpoint`], [`health`] | one instance: its load, places and state; the set that is picked from |
 //! | [`upstream`] | connections to instances: dialled, pooled |
 //!
@@ -19,6 +20,7 @@
 
 pub mod admin;
 pub mod app;
+pub mod breaker;
 pub mod buffer;
 pub mod call;
 pub mod cli;

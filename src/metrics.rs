@@ -21,6 +21,7 @@ use metrics_exporter_prometheus::PrometheusRecorder;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_util::MetricKindMask;
 
+mod breaker;
 mod call;
 mod endpoint;
 mod family;
@@ -32,6 +33,7 @@ mod registry;
 mod scope;
 mod service;
 
+pub use breaker::BreakerMetrics;
 pub use call::{CallCounters, MethodMetrics, OUTCOMES};
 pub use endpoint::EndpointMetrics;
 pub use histogram::{Histogram, LONGEST};

@@ -159,6 +159,10 @@ table! {
     EJECTIONS = counter("tidegate_ejections_total", &["service", "reason", "enforced"],
         "Endpoints that a detector found, by the detector: consecutive, failure_rate or success_rate; \
          enforced is yes, or what kept it in: cap or last.");
+    BREAKER_STATE = gauge("tidegate_breaker_state", &["service", "method", "state"],
+        "1 for the state a method's breaker is in, 0 for those it was in.");
+    BREAKER_TRANSITIONS = counter("tidegate_breaker_transitions_total", &["service", "method", "to"],
+        "Changes of a breaker's state: closed, open, half_open, forced_open or forced_closed.");
     FINDINGS = gauge("tidegate_findings", &["service", "code"],
         "Addresses that show a finding now, by its code; see tidegate explain.");
     REGISTRY_UP = gauge("tidegate_registry_up", &["registry"],
