@@ -192,6 +192,10 @@ pub struct Status {
     fate: AtomicU8,
     reach: AtomicU8,
     tries: AtomicU32,
+    /// The number of the endpoint touched last, from 1.
+    endpoint: AtomicU32,
+    /// It probes a breaker.
+    probe: AtomicBool,
     /// Nanoseconds after arrival of the last progress, and of the time spent upstream.
     progress: AtomicU64,
     upstream: AtomicU64,
@@ -231,6 +235,27 @@ impl Status {
         self.fate.store(Fate::Close as u8, Relaxed);
         self.tries.fetch_add(1, Relaxed);
         self.progress(since);
+    }
+
+    /// The call is at this endpoint, or was going to it.
+    #[inline]
+    pub fn touches(&self, endpoint: u32) {
+        self.endpoint.store(endpoint, Relaxed);
+    }
+
+    /// The number of the endpoint that the call touched last; 0 where there was none.
+    pub fn touched(&self) -> u32 {
+        self.endpoint.load(Relaxed)
+    }
+
+    /// The call probes a breaker: it is not sent twice.
+    pub fn probes(&self) {
+        self.probe.store(true, Relaxed);
+    }
+
+    /// Whether the call probes a breaker.
+    pub fn is_probe(&self) -> bool {
+        self.probe.load(Relaxed)
     }
 
     /// The try's request is fully written: from now on the reply is waited for.

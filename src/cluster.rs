@@ -87,9 +87,10 @@ pub struct Cluster {
 impl Cluster {
     /// A service with no endpoints yet. Background connects run on `control`.
     pub fn new(name: &str, policy: Arc<Policy>, control: Handle, named: bool) -> Arc<Self> {
+        let own_name: Arc<str> = name.into();
         Arc::new_cyclic(|me| Self {
-            name: name.into(),
-            methods: Methods::new(name),
+            methods: Methods::new(&own_name, &policy.breaker),
+            name: own_name,
             calls: AtomicUsize::new(0),
             waiters: Arc::new(Waiters::default()),
             peers: Arc::default(),
@@ -123,6 +124,7 @@ impl Cluster {
 
     /// Another policy, after a reload; state is kept.
     pub fn set_policy(&self, policy: &Arc<Policy>) {
+        self.methods.set_policy(&policy.breaker, Instant::now());
         let before = self.policy.swap(policy.clone());
         if before.balance == policy.balance && before.ejection == policy.ejection {
             return;
@@ -266,6 +268,7 @@ impl Cluster {
                 gauge.set(n as u64);
             }
         }
+        self.methods.upkeep(now);
         for state in State::ALL {
             self.metrics
                 .endpoints(state.label(), self.peers.count(state));

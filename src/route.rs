@@ -68,8 +68,8 @@ const UNUSED: std::time::Duration = std::time::Duration::from_secs(600);
 #[derive(Default)]
 pub struct Cached {
     generation: u64,
-    service: Vec<u8>,
-    method: Vec<u8>,
+    service: Box<[u8]>,
+    method: Box<[u8]>,
     target: Option<Target>,
 }
 
@@ -171,7 +171,7 @@ impl Routes {
             .map_or(&[][..], |tt| tt.to_service.of(call));
         let method = head.name.of(call);
         if let Some(target) = &cached.target {
-            let same = cached.method == method && cached.service == named;
+            let same = *cached.method == *method && *cached.service == *named;
             if same && cached.generation == self.generation.load(Relaxed) {
                 return Ok(target.clone());
             }
@@ -193,8 +193,8 @@ impl Routes {
         let target = aim(door, &routed, method);
         *cached = Cached {
             generation,
-            service: named.to_vec(),
-            method: method.to_vec(),
+            service: named.into(),
+            method: method.into(),
             target: Some(target.clone()),
         };
         Ok(target)

@@ -13,6 +13,7 @@ pub mod admit;
 pub mod alarm;
 pub mod attempt;
 pub mod balance;
+pub mod breaker;
 pub mod deadline;
 pub mod exchange;
 pub mod gate;
@@ -23,6 +24,7 @@ use admit::Admit;
 use alarm::Alarm;
 use attempt::AttemptLayer;
 use balance::BalanceLayer;
+use breaker::Breaker;
 use deadline::DeadlineLayer;
 use gate::gate;
 use observe::Observe;
@@ -36,7 +38,7 @@ pub fn stack<C: Call + Clone>(
     ServiceBuilder::new()
         .layer(gate(Admit)) // a place among the service's calls in flight: or an answer, never an unseen queue
         .layer(DeadlineLayer) // fixes the instant by which the caller must have its answer
-        // breaker: service × method; learns once per call
+        .layer(gate(Breaker)) // service × method; learns once per call, however many tries that takes
         .layer(RetryLayer::new(TryElsewhere)) // another endpoint, only when that is safe
         .layer(BalanceLayer) // Call -> Try: picks an endpoint with a free place, and a connection, pooled or dialled
         .layer(gate(Observe)) // the endpoint learns how the try went

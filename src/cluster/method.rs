@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::RwLock;
+use tokio::time::Instant;
 
+use crate::breaker::Breaker;
+use crate::config::BreakerPolicy;
 use crate::metrics::MethodMetrics;
 
 /// Slots per service.
@@ -27,15 +30,22 @@ pub struct Method {
     pub metrics: MethodMetrics,
     /// Whether it has a slot of its own.
     pub own: bool,
+    /// Its circuit breaker, where it has a slot of its own.
+    pub breaker: Option<Breaker>,
     usual_nanos: AtomicU64,
     replies: AtomicU32,
 }
 
 impl Method {
-    fn new(service: &str, name: &str, own: bool) -> Arc<Self> {
+    /// A slot of the method's own, with a breaker, or the one that the rest share, without.
+    fn new(service: &Arc<str>, name: &str, breaker: Option<&BreakerPolicy>) -> Arc<Self> {
+        let own = breaker.is_some();
+        let metrics = MethodMetrics::new(service, name);
+        let name: Arc<str> = name.into();
         Arc::new(Self {
-            name: name.into(),
-            metrics: MethodMetrics::new(service, name),
+            breaker: breaker.map(|policy| Breaker::new(service, &name, policy)),
+            name,
+            metrics,
             own,
             usual_nanos: AtomicU64::new(0),
             replies: AtomicU32::new(0),
@@ -72,27 +82,46 @@ impl Method {
 
 /// The slots.
 pub struct Methods {
-    service: Box<str>,
-    slots: RwLock<HashMap<Box<str>, Arc<Method>>>,
+    service: Arc<str>,
+    slots: RwLock<Slots>,
     other: Arc<Method>,
+}
+
+struct Slots {
+    methods: HashMap<Box<str>, Arc<Method>>,
+    /// What new slots get.
+    breaker: BreakerPolicy,
 }
 
 impl Methods {
     /// No slot taken yet.
-    pub fn new(service: &str) -> Self {
+    pub fn new(service: &Arc<str>, breaker: &BreakerPolicy) -> Self {
         Self {
-            service: service.into(),
-            slots: RwLock::default(),
-            other: Method::new(service, OTHER, false),
+            service: service.clone(),
+            slots: RwLock::new(Slots {
+                methods: HashMap::new(),
+                breaker: breaker.clone(),
+            }),
+            other: Method::new(service, OTHER, None),
         }
     }
 
     /// The method's slot, or the one that the rest share.
     pub fn find(&self, name: &[u8]) -> Arc<Method> {
-        let own = std::str::from_utf8(name)
-            .ok()
-            .and_then(|name| self.slots.read().get(name).cloned());
-        own.unwrap_or_else(|| self.other.clone())
+        self.own(name).unwrap_or_else(|| self.other.clone())
+    }
+
+    /// The method's own slot.
+    pub fn own(&self, name: &[u8]) -> Option<Arc<Method>> {
+        let name = std::str::from_utf8(name).ok()?;
+        self.slots.read().methods.get(name).cloned()
+    }
+
+    /// Every method that has a slot of its own, by name.
+    pub fn all(&self) -> Vec<Arc<Method>> {
+        let mut all: Vec<_> = self.slots.read().methods.values().cloned().collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
     }
 
     /// Gives the method a slot, while there are any: it is in the config, or the service answered it.
@@ -101,9 +130,28 @@ impl Methods {
             return;
         };
         let mut slots = self.slots.write();
-        if slots.len() < SLOTS && !slots.contains_key(name) {
-            slots.insert(name.into(), Method::new(&self.service, name, true));
+        if slots.methods.len() < SLOTS && !slots.methods.contains_key(name) {
+            let method = Method::new(&self.service, name, Some(&slots.breaker));
+            slots.methods.insert(name.into(), method);
         }
+    }
+
+    /// Another policy, after a reload: breakers whose policy is the same keep their state.
+    pub fn set_policy(&self, breaker: &BreakerPolicy, now: Instant) {
+        self.slots.write().breaker = breaker.clone();
+        self.breakers(|it| it.set_policy(breaker, now));
+    }
+
+    /// What time alone changes.
+    pub fn upkeep(&self, now: Instant) {
+        self.breakers(|it| it.upkeep(now));
+    }
+
+    fn breakers(&self, act: impl Fn(&Breaker)) {
+        self.all()
+            .iter()
+            .filter_map(|method| method.breaker.as_ref())
+            .for_each(act);
     }
 }
 
@@ -118,7 +166,7 @@ mod tests {
 
     #[test]
     fn before_twenty_replies_nothing_under_a_second_is_overdue() {
-        let method = Method::new("s", "m", true);
+        let method = Method::new(&"s".into(), "m", None);
         for _ in 0..19 {
             method.replied(ms(1));
         }
@@ -129,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_slow_method_is_overdue_after_four_times_its_usual_latency() {
-        let method = Method::new("s", "m", true);
+        let method = Method::new(&"s".into(), "m", None);
         for _ in 0..40 {
             method.replied(ms(100));
         }
@@ -138,7 +186,7 @@ mod tests {
 
     #[test]
     fn the_257th_method_shares_the_slot_of_the_rest() {
-        let methods = Methods::new("s");
+        let methods = Methods::new(&"s".into(), &BreakerPolicy::default());
         for i in 0..300 {
             methods.adopt(format!("m{i}").as_bytes());
         }

@@ -173,8 +173,13 @@ impl Failed {
         let text = Explain {
             failure: &self.0,
             service,
+            called,
         };
-        format!("tidegate: {text}; called {called}")
+        match self.0.outcome {
+            // It names the method already.
+            Outcome::BreakerOpen => format!("tidegate: {text}"),
+            _ => format!("tidegate: {text}; called {called}"),
+        }
     }
 }
 
@@ -192,7 +197,8 @@ impl fmt::Display for Failed {
             "{}",
             Explain {
                 failure: &self.0,
-                service: ""
+                service: "",
+                called: "",
             }
         )
     }
@@ -204,6 +210,7 @@ impl std::error::Error for Failed {}
 struct Explain<'a> {
     failure: &'a Failure,
     service: &'a str,
+    called: &'a str,
 }
 
 impl Explain<'_> {
@@ -244,6 +251,8 @@ impl fmt::Display for Explain<'_> {
             Outcome::ReadDeadline | Outcome::Deadline | Outcome::DeadlineOverdue => {
                 write!(f, "no answer from {to}")?;
             }
+            Outcome::BreakerOpen if self.called.is_empty() => write!(f, "breaker open for {to}")?,
+            Outcome::BreakerOpen => write!(f, "breaker open for {}.{}", self.service, self.called)?,
             Outcome::NoEndpoints => write!(f, "no usable endpoint for {}", self.service)?,
             Outcome::Overloaded => write!(f, "overloaded: {to}")?,
             Outcome::UnknownService if self.service.is_empty() => write!(f, "unknown service")?,
@@ -261,7 +270,7 @@ impl fmt::Display for Explain<'_> {
             write!(f, ": {detail}")?;
         }
         let row = x.outcome.row();
-        if row.endpoint == Charge::Down {
+        if row.endpoint == Charge::Down || x.outcome == Outcome::BreakerOpen {
             return Ok(());
         }
         if row.blame == Blame::Endpoint || x.limit.is_some() {

@@ -57,6 +57,7 @@ impl<C: Call, S: CallService<Try<C>>> Service<Try<C>> for Attempt<S> {
         shared
             .status()
             .begin(course.now.saturating_duration_since(shared.arrived()));
+        shared.status().touches(call.endpoint.id);
         Attempting {
             alarm: self.alarm.clone(),
             until: course.until,

@@ -67,7 +67,7 @@ fn again<C: Call>(call: &C, failed: &Failed) -> bool {
         let free = failed.outcome == Outcome::StaleConnection && !course.fresh;
         return free || course.tried.count + 1 < policy.tries;
     }
-    if !shared.expects_reply() || shared.is_retry() {
+    if !shared.expects_reply() || shared.is_retry() || shared.status().is_probe() {
         return false;
     }
     if failed.reach == Reach::Unacknowledged && failed.outcome == Outcome::StaleConnection {
