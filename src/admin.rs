@@ -15,6 +15,7 @@
 //! | `GET /config` | the config in force, as TOML | |
 //! | `GET`, `POST /log-level` | what is logged; the body says what shall be | |
 //! | `POST /reload` | loads the config again: 200 and what changed, or 422 and why not | |
+//! | `POST /breaker` | forces a breaker, or resets it: 200, or 404 and which there are | |
 //! | `POST /drain` | begins to drain: 200, or 409 and why not | |
 //!
 //! Whoever reaches the admin address may use all of it, so a browser must not be made to reach it
@@ -22,12 +23,16 @@
 //! that resolves to loopback), and a `POST` must not come from another origin.
 
 mod answer;
+mod breaker;
 mod guard;
 mod server;
 #[cfg(unix)]
 mod unix;
 
 use std::pin::Pin;
+use std::time::Duration;
+
+use crate::breaker::Forced;
 
 pub use server::Server;
 
@@ -63,6 +68,13 @@ pub trait Control: Send + Sync + 'static {
     /// Why it cannot.
     fn drain(&self) -> Result<String, String>;
 
+    /// `POST /breaker`: forces or resets breakers, and says which.
+    ///
+    /// # Errors
+    ///
+    /// There is no such service or method; which there are.
+    fn breaker(&self, order: &BreakerOrder) -> Result<String, String>;
+
     /// `GET /log-level`: what is logged, as directives.
     fn log_level(&self) -> String;
 
@@ -72,6 +84,26 @@ pub trait Control: Send + Sync + 'static {
     ///
     /// Which directive is wrong; all stays as it was then.
     fn set_log_level(&self, directives: &str) -> Result<(), String>;
+}
+
+/// What a person wants of breakers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BreakerOrder {
+    /// Of which service.
+    pub service: String,
+    /// Of which method; `None`: of all that have one.
+    pub method: Option<String>,
+    /// What.
+    pub wanted: Wanted,
+}
+
+/// What a person wants of a breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// To be open, or closed, for so long.
+    Forced(Forced, Duration),
+    /// To be closed, and forced no longer.
+    Reset,
 }
 
 /// Whether calls can be taken.

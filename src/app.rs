@@ -24,6 +24,7 @@ use crate::metrics;
 use crate::platform;
 use crate::route::{Routed, Routes, Table};
 
+mod breaker;
 mod control;
 mod reload;
 pub mod run;

@@ -47,6 +47,7 @@ mod tests;
 use self::core::Core;
 use rules::{Rules, Verdict};
 use said::Change;
+pub(crate) use said::ahead;
 pub use said::{Cause, Forced, Opened, Refusal, Snapshot, State};
 
 /// The breaker of one method.

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::guard::{Hosts, same_origin};
 use super::server::PATIENCE;
-use super::{Control, Readiness, Routes};
+use super::{Control, Readiness, Routes, breaker};
 use crate::metrics;
 
 type Answer = Response<Full<Bytes>>;
@@ -51,6 +51,7 @@ enum Route {
     LogLevel,
     Reload,
     Drain,
+    Breaker,
 }
 
 /// A path, what it takes beside `HEAD`, and whether [`Routes::MetricsOnly`] has it.
@@ -71,6 +72,7 @@ const ROWS: &[Row] = &[
     ),
     Row("/reload", Route::Reload, &[Method::POST], false),
     Row("/drain", Route::Drain, &[Method::POST], false),
+    Row("/breaker", Route::Breaker, &[Method::POST], false),
 ];
 
 impl Row {
@@ -111,7 +113,7 @@ impl Face {
         match self.route(&head) {
             Err(refusal) => *refusal,
             Ok(route) if head.method == Method::POST => match read(body).await {
-                Ok(body) => self.change(route, &body).await,
+                Ok(body) => self.change(route, head.uri.query(), &body).await,
                 Err(refusal) => *refusal,
             },
             Ok(route) => self.show(route).await,
@@ -173,14 +175,20 @@ impl Face {
                 Readiness::Draining => unavailable("draining"),
             },
             // The others take no GET.
-            Route::Healthz | Route::Reload | Route::Drain => text(StatusCode::OK, "ok"),
+            Route::Healthz | Route::Reload | Route::Drain | Route::Breaker => {
+                text(StatusCode::OK, "ok")
+            }
         }
     }
 
     /// What a `POST` does.
-    async fn change(&self, route: Route, body: &[u8]) -> Answer {
+    async fn change(&self, route: Route, query: Option<&str>, body: &[u8]) -> Answer {
         match route {
             Route::Reload => self.reload().await,
+            Route::Breaker => match breaker::order(query.unwrap_or_default()) {
+                Ok(order) => told(StatusCode::NOT_FOUND, self.control.breaker(&order)),
+                Err(why) => text(StatusCode::BAD_REQUEST, &why),
+            },
             Route::Drain => told(StatusCode::CONFLICT, self.control.drain()),
             _ => told(StatusCode::BAD_REQUEST, self.set_log_level(body)),
         }

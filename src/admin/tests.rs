@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::config::ListenAddr;
 
+mod breaker;
 mod guard;
 mod paths;
 mod slow;
@@ -76,6 +77,14 @@ impl Control for Scripted {
         }
         told.push("drain".into());
         Ok("draining".into())
+    }
+
+    fn breaker(&self, order: &BreakerOrder) -> Result<String, String> {
+        if order.service != "shop.item" {
+            return Err(format!("no service {}", order.service));
+        }
+        self.told.lock().push("breaker".into());
+        Ok(format!("{:?} {:?}", order.method, order.wanted))
     }
 
     fn log_level(&self) -> String {

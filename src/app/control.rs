@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::App;
-use crate::admin::{Control, Pending, Readiness};
+use crate::admin::{BreakerOrder, Control, Pending, Readiness};
 use crate::cli::RunArgs;
 use crate::log::LogHandle;
 use crate::registry::Registry;
@@ -83,6 +83,10 @@ impl Control for Face {
             human(runtime.drain_delay),
             human(runtime.drain_timeout)
         ))
+    }
+
+    fn breaker(&self, order: &BreakerOrder) -> Result<String, String> {
+        self.app.breaker(order)
     }
 
     fn log_level(&self) -> String {

@@ -27,6 +27,7 @@ use load::source::{Source as Text, Sources};
 use report::Report;
 
 pub use flags::Flags;
+pub(crate) use nearest::nearest;
 pub use policy::{
     Balance, CallPolicy, DeadlineSource, OnDeadline, Policy, ReadDeadline, Suspicious,
 };
@@ -40,6 +41,7 @@ pub use types::{
     Admin, ListenAddr, Listener, Log, LogFormat, MetricsListen, NoListenAddr, Protocol, Runtime,
     Service, Source, StaticEndpoint,
 };
+pub(crate) use units::parse_duration;
 
 /// A whole config, checked.
 ///

@@ -27,7 +27,7 @@ const SIZES: [(&str, u64); 4] = [
 ];
 
 /// Reads `250ms`, `1.2s`, `1m 30s`; `None` for anything else, a bare number included.
-pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     if rest.is_empty() {
         return None;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod blackhole;
+mod breaker;
 #[path = "../golden/captures.rs"]
 mod captures;
 mod drain;

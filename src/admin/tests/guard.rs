@@ -84,7 +84,12 @@ async fn a_page_of_another_origin_changes_nothing() {
         &other_port,
         &own_but_twice,
     ] {
-        for path in ["POST /drain", "POST /reload", "POST /log-level"] {
+        for path in [
+            "POST /drain",
+            "POST /reload",
+            "POST /log-level",
+            "POST /breaker?service=shop.item&state=open",
+        ] {
             let answer = running.ask(path, headers, "debug").await;
             assert_eq!(status(&answer), 403, "{path} {headers}");
         }
