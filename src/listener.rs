@@ -2,16 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::config;
@@ -21,6 +18,13 @@ use crate::platform::{self, Side};
 use crate::protocol::Looks;
 use crate::route::Routes;
 use crate::session::{self, Client};
+
+mod drain;
+mod guests;
+
+pub use drain::Drain;
+pub use guests::Over;
+use guests::{Guest, Guests, Unwelcome};
 
 /// How long accept rests when the process has no descriptor left.
 const NO_DESCRIPTOR: Duration = Duration::from_millis(100);
@@ -44,7 +48,7 @@ pub struct Door {
     config: ArcSwap<config::Listener>,
     counters: Mutex<HashMap<ServiceAndMethod, Arc<CallCounters>>>,
     none: ServiceMetrics,
-    connections: AtomicUsize,
+    guests: Guests,
     calls: AtomicU64,
     said: Mutex<HashSet<Looks>>,
 }
@@ -79,7 +83,7 @@ impl Door {
             config: ArcSwap::from_pointee(config),
             counters: Mutex::default(),
             none: ServiceMetrics::new("none"),
-            connections: AtomicUsize::new(0),
+            guests: Guests::default(),
             calls: AtomicU64::new(0),
             said: Mutex::default(),
             name,
@@ -127,7 +131,7 @@ impl Door {
 
     /// Client connections now.
     pub fn connections(&self) -> usize {
-        self.connections.load(Relaxed)
+        self.guests.open()
     }
 
     /// One of tidegate's limits was met before a service was known.
@@ -146,7 +150,6 @@ impl Door {
 /// Accepts until the door is closed; then takes in what has come before that, and ends.
 pub async fn accept(listener: TcpListener, door: Arc<Door>) {
     let mut drain = door.drain.clone();
-    let mut full = false;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -154,7 +157,7 @@ pub async fn accept(listener: TcpListener, door: Arc<Door>) {
             () = drain.closing() => break,
         };
         match accepted {
-            Ok((stream, peer)) => take_in(stream, peer, &door, &mut full),
+            Ok((stream, peer)) => take_in(stream, peer, &door),
             Err(error) if platform::is_emfile(&error) => {
                 tracing::error!(listener = %door.name, "cannot accept: {error}; raise the limit of open files (ulimit -n)");
                 door.unrouted
@@ -164,12 +167,12 @@ pub async fn accept(listener: TcpListener, door: Arc<Door>) {
             Err(error) => tracing::debug!(listener = %door.name, "accept: {error}"),
         }
     }
-    take_in_the_rest(listener, &door, &mut full);
+    take_in_the_rest(listener, &door);
 }
 
 /// Those whom the system has let in already: closing the socket would reset them. (What tokio knows of the socket is a
 /// cache, and may not hold them yet.)
-fn take_in_the_rest(listener: TcpListener, door: &Arc<Door>, full: &mut bool) {
+fn take_in_the_rest(listener: TcpListener, door: &Arc<Door>) {
     let Ok(listener) = listener.into_std() else {
         return;
     };
@@ -178,21 +181,21 @@ fn take_in_the_rest(listener: TcpListener, door: &Arc<Door>, full: &mut bool) {
             .set_nonblocking(true)
             .and_then(|()| TcpStream::from_std(stream));
         if let Ok(stream) = stream {
-            take_in(stream, peer, door, full);
+            take_in(stream, peer, door);
         }
     }
 }
 
-fn take_in(stream: TcpStream, peer: SocketAddr, door: &Arc<Door>, full: &mut bool) {
-    let limit = door.config().max_connections;
-    let Some(guest) = Guest::enter(door, limit) else {
-        if !std::mem::replace(full, true) {
-            tracing::warn!(listener = %door.name, "closing new connections: {limit} are open, max_connections");
-        }
-        door.refused("connections");
-        return;
+fn take_in(stream: TcpStream, peer: SocketAddr, door: &Arc<Door>) {
+    let entered = Guest::enter(door, peer.ip());
+    // Over a limit, a few are told so in an answer to their first call; the others are just closed.
+    let told = match &entered {
+        Ok(_) => None,
+        Err(over) => match Unwelcome::enter(door) {
+            Some(place) => Some(place),
+            None => return door.metrics.closed(over.closed().label()),
+        },
     };
-    *full = false;
     if let Err(error) = platform::tune_stream(&stream, Side::Client) {
         tracing::debug!(client.addr = %peer, "the caller left at once: {error}");
         return;
@@ -200,105 +203,10 @@ fn take_in(stream: TcpStream, peer: SocketAddr, door: &Arc<Door>, full: &mut boo
     let client = Box::new(Client::new(stream, peer, door));
     let door = door.clone();
     tokio::spawn(async move {
-        session::serve(client, door).await;
-        drop(guest);
+        match entered {
+            Ok(_guest) => session::serve(client, door).await,
+            Err(over) => session::turn_away(client, door, over).await,
+        }
+        drop(told);
     });
-}
-
-/// A client connection, counted.
-struct Guest(Arc<Door>);
-
-impl Guest {
-    fn enter(door: &Arc<Door>, limit: usize) -> Option<Self> {
-        if door.connections.fetch_add(1, Relaxed) >= limit {
-            door.connections.fetch_sub(1, Relaxed);
-            return None;
-        }
-        door.metrics.connections.inc();
-        door.metrics.connections_total.inc();
-        Some(Self(door.clone()))
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Relaxed);
-        self.0.metrics.connections.dec();
-    }
-}
-
-/// The end of a listener: first its connections are told (`close`), then what is left is cut (`cut`).
-#[derive(Default)]
-pub struct Drain {
-    state: Arc<DrainState>,
-    wait: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
-}
-
-#[derive(Default)]
-struct DrainState {
-    closing: AtomicBool,
-    cutting: AtomicBool,
-    bell: Notify,
-}
-
-impl Clone for Drain {
-    fn clone(&self) -> Self {
-        Self {
-            state: self.state.clone(),
-            wait: None,
-        }
-    }
-}
-
-impl Drain {
-    /// No more connections; those that are open end after the call under way.
-    pub fn close(&self) {
-        self.state.closing.store(true, Relaxed);
-        self.state.bell.notify_waiters();
-    }
-
-    /// Whatever is still open is cut.
-    pub fn cut_now(&self) {
-        self.state.cutting.store(true, Relaxed);
-        self.close();
-    }
-
-    /// Whether the door is closed.
-    #[inline]
-    pub fn is_closing(&self) -> bool {
-        self.state.closing.load(Relaxed)
-    }
-
-    /// Whether the door is closed; if not, the task is woken when it is. Registers the task once: it costs nothing
-    /// afterwards, so a `Drain` belongs to one task.
-    pub fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.wait.is_none() && !self.is_closing() {
-            let state = self.state.clone();
-            let mut wait: Pin<Box<dyn Future<Output = ()> + Send + Sync>> =
-                Box::pin(async move { state.bell.notified().await });
-            let _ = wait.as_mut().poll(cx);
-            self.wait = Some(wait);
-        }
-        if self.is_closing() {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    }
-
-    /// Ends when the door is closed.
-    pub async fn closing(&mut self) {
-        std::future::poll_fn(|cx| self.poll_closing(cx)).await;
-    }
-
-    /// Ends when what is still open is to be cut.
-    pub async fn cut(&self) {
-        loop {
-            let bell = self.state.bell.notified();
-            if self.state.cutting.load(Relaxed) {
-                return;
-            }
-            bell.await;
-        }
-    }
 }

@@ -16,10 +16,12 @@ mod mux;
 mod record;
 pub mod relay;
 pub mod thrift;
+mod turn_away;
 pub mod upload;
 
 pub use client::Client;
 pub use close::Closed;
+pub use turn_away::turn_away;
 
 /// Carries a client connection to its end; says why it ended.
 pub async fn serve(mut client: Box<Client>, door: Arc<Door>) {

@@ -32,6 +32,10 @@ pub enum Closed {
     Upstream,
     /// A relayed connection found no endpoint.
     NoEndpoint,
+    /// It was one too many for its listener, `max_connections`.
+    MaxConnections,
+    /// It was one too many of its source address, `max_connections_per_source`.
+    MaxConnectionsPerSource,
     /// tidegate is stopping.
     Drain,
     /// The system reported an error.
@@ -53,6 +57,8 @@ impl Closed {
             Self::ReplyCut => "reply_cut",
             Self::Upstream => "upstream",
             Self::NoEndpoint => "no_endpoint",
+            Self::MaxConnections => "max_connections",
+            Self::MaxConnectionsPerSource => "max_connections_per_source",
             Self::Drain => "drain",
             Self::Error => "error",
         }

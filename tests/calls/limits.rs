@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use scripted::{Act, Answer, Call, Framing, Options, Server};
 use tokio::time::sleep;
 
-use crate::support::proxy::{Caller, Proxy, Setup, eventually, metric, ms, soon};
+use crate::support::proxy::{Caller, Proxy, Raw, Setup, eventually, metric, ms, soon};
 
 /// `Slow` takes its time.
 fn slow(by: u64) -> impl Fn(&Call) -> Act + Send + Sync {
@@ -198,35 +198,142 @@ async fn callers_that_leave_the_queue_leave_it_to_the_others() {
     assert_eq!(server.calls(), 2);
 }
 
+/// Connections refused so far, by all tests of this process.
+fn refused() -> u64 {
+    let labels = [("service", "none"), ("limit", "connections")];
+    metric("tidegate_refused_total", &labels)
+}
+
+fn connections(proxy: &Proxy) -> serde_json::Value {
+    proxy.app.services()["listeners"][0]["connections"].clone()
+}
+
 #[tokio::test]
-async fn connections_over_max_connections_are_closed_and_counted() {
+async fn a_connection_over_max_connections_is_told_so_by_its_first_call_and_closed() {
     let server = Server::start(Act::Echo).await.unwrap();
     let proxy = Setup::new("max-conns", &[server.address()])
         .listener("max_connections = 5")
         .start();
-    let refused = || {
-        metric(
-            "tidegate_refused_total",
-            &[("service", "none"), ("limit", "connections")],
-        )
-    };
     let before = refused();
     let mut all = callers(&proxy, 5).await;
     for caller in &mut all {
         caller.echo("x").await;
     }
-    let mut sixth = proxy.caller(Framing::Framed).await;
-    sixth.ends().await;
-    assert_eq!(refused() - before, 1);
+    for framing in Framing::ALL {
+        let mut sixth = proxy.caller(framing).await;
+        assert_eq!(
+            sixth.fails("x").await,
+            "tidegate: overloaded: listener max-conns, limit max_connections 5: 5 connections are open, \
+             try 1 of 1, phase queue; called Echo"
+        );
+        sixth.ends().await;
+    }
+    assert!(refused() - before >= 4);
+    eventually("counted", || proxy.closed("max_connections") == 4).await;
+    assert_eq!(proxy.unrouted("overloaded"), 4);
+    assert_eq!(server.calls(), 5);
     all.pop();
-    eventually("there is room", || {
-        proxy.app.services()["listeners"][0]["connections"] == 4
-    })
-    .await;
+    eventually("there is room", || connections(&proxy) == 4).await;
     proxy.still_serves().await;
     for caller in &mut all {
         caller.echo("the others did not notice").await;
     }
+}
+
+#[tokio::test]
+async fn a_source_over_its_connections_is_told_so_and_another_source_is_not_touched() {
+    let server = Server::start(Act::Echo).await.unwrap();
+    let proxy = Setup::new("per-source", &[server.address()])
+        .set(|config| config.listeners[0].max_connections_per_source = 3)
+        .start();
+    let mut all = callers(&proxy, 3).await;
+    for caller in &mut all {
+        caller.echo("x").await;
+    }
+    let said = proxy.caller(Framing::TtHeader).await.fails("x").await;
+    assert_eq!(
+        said,
+        "tidegate: overloaded: listener per-source, limit max_connections_per_source 3: 3 connections from 127.0.0.1 \
+         are open, try 1 of 1, phase queue; called Echo"
+    );
+    eventually("counted", || {
+        proxy.closed("max_connections_per_source") == 1
+    })
+    .await;
+    let mut other = from([127, 0, 0, 2], &proxy).await;
+    other
+        .write(b"\0\0\0\x18\x80\x01\0\x01\0\0\0\x04Echo\0\0\0\x07\x0b\0\x01\0\0\0\0\0")
+        .await;
+    assert_eq!(other.read(8).await[4..], *b"\x80\x01\0\x02");
+    all.pop();
+    eventually("there is room", || connections(&proxy) == 3).await;
+    proxy.still_serves().await;
+}
+
+/// A connection from this address of the loopback net.
+async fn from(source: [u8; 4], proxy: &Proxy) -> Raw {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind((source, 0).into()).unwrap();
+    Raw(soon(socket.connect(proxy.addr)).await.unwrap())
+}
+
+#[tokio::test]
+async fn an_ipv4_source_counts_as_itself_on_a_listener_of_both_families() {
+    let server = Server::start(Act::Echo).await.unwrap();
+    let proxy = Setup::new("mapped", &[server.address()])
+        .set(|config| {
+            let listener = &mut config.listeners[0];
+            listener.listen.set_ip([0u16; 8].into());
+            listener.max_connections_per_source = 1;
+        })
+        .start();
+    let mut first = proxy.caller(Framing::Framed).await;
+    first.echo("x").await;
+    let said = proxy.caller(Framing::Framed).await.fails("x").await;
+    assert!(said.contains("1 connections from 127.0.0.1 are"), "{said}");
+}
+
+#[tokio::test]
+async fn connections_over_a_limit_that_make_no_call_are_closed_in_time() {
+    let server = Server::start(Act::Echo).await.unwrap();
+    let proxy = Setup::new("silent", &[server.address()])
+        .listener("max_connections = 1\ndetect_timeout = \"200ms\"")
+        .start();
+    let mut first = proxy.caller(Framing::Framed).await;
+    first.echo("x").await;
+    let mut more = callers(&proxy, 100).await;
+    for caller in &mut more {
+        caller.ends().await;
+    }
+    // What is no call is closed without an answer.
+    let mut other = proxy.raw().await;
+    other.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    assert_eq!(other.read_to_end().await, b"");
+    eventually("counted", || proxy.closed("max_connections") == 101).await;
+    assert_eq!(proxy.unrouted("overloaded"), 0);
+    first.echo("the first one did not notice").await;
+}
+
+#[tokio::test]
+async fn a_reload_sets_and_lifts_the_limits_of_connections() {
+    let server = Server::start(Act::Echo).await.unwrap();
+    let setup = Setup::new("set-limits", &[server.address()]);
+    let proxy = setup.start();
+    let mut all = callers(&proxy, 3).await;
+    for caller in &mut all {
+        caller.echo("x").await;
+    }
+    let limited = setup
+        .clone()
+        .set(|config| config.listeners[0].max_connections_per_source = 3);
+    proxy.app.reload(Ok(limited.config())).await.unwrap();
+    let said = proxy.caller(Framing::Framed).await.fails("x").await;
+    assert!(said.contains("max_connections_per_source 3"), "{said}");
+    for caller in &mut all {
+        caller.echo("those who were there stay").await;
+    }
+    proxy.app.reload(Ok(setup.config())).await.unwrap();
+    proxy.still_serves().await;
 }
 
 #[tokio::test]

@@ -32,6 +32,7 @@ pub struct Setup {
     pub runtime: String,
     /// Whole tables.
     pub more: String,
+    set: fn(&mut Config),
 }
 
 impl Setup {
@@ -47,6 +48,7 @@ impl Setup {
             listener,
             runtime: "drain_delay = \"0s\"".into(),
             more,
+            set: |_| {},
         }
     }
 
@@ -75,6 +77,13 @@ impl Setup {
     #[must_use]
     pub fn more(mut self, tables: &str) -> Self {
         writeln!(self.more, "{tables}").unwrap();
+        self
+    }
+
+    /// With this done to the config once it is read.
+    #[must_use]
+    pub fn set(mut self, set: fn(&mut Config)) -> Self {
+        self.set = set;
         self
     }
 
@@ -117,7 +126,10 @@ impl Setup {
 
     /// The config.
     pub fn config(&self) -> Config {
-        Config::from_str("test.toml", &self.text()).unwrap_or_else(|e| panic!("{e}"))
+        let config = Config::from_str("test.toml", &self.text());
+        let mut config = config.unwrap_or_else(|e| panic!("{e}"));
+        (self.set)(&mut config);
+        config
     }
 
     /// Runs it.
