@@ -15,6 +15,7 @@ use crate::config::{CallPolicy, Policy};
 use crate::endpoint::{Endpoint, Place};
 use crate::metrics::CallCounters;
 use crate::outcome::{End, Failed, Outcome, Reach};
+use crate::rate::Rates;
 use crate::upstream::Conn;
 
 /// Where a call goes and by which rules: resolved by `route`, shared by all calls of a connection to one method.
@@ -30,6 +31,8 @@ pub struct Aim {
     pub service: Arc<Policy>,
     /// The method's policy.
     pub policy: CallPolicy,
+    /// The limits that hold for its calls by the second.
+    pub rates: Rates,
     /// Counters of calls by outcome, for the listener that the call came in by.
     pub counters: Arc<CallCounters>,
 }

@@ -19,6 +19,7 @@ use crate::endpoint::{Endpoint, EndpointSet, Member, Waiters};
 use crate::health::{Peers, State};
 use crate::metrics::ServiceMetrics;
 use crate::outcome::{Failed, Outcome};
+use crate::rate::RateSlot;
 use crate::upstream::connect::{ConnectError, connect};
 
 mod ejection;
@@ -59,6 +60,8 @@ pub struct Cluster {
     pub methods: Methods,
     /// Calls in flight.
     pub calls: AtomicUsize,
+    /// How many of its calls may come in a second.
+    pub rate: RateSlot,
     /// Calls that wait for a place.
     pub waiters: Arc<Waiters>,
     /// What its endpoints know of each other.
@@ -92,6 +95,7 @@ impl Cluster {
             methods: Methods::new(&own_name, &policy.breaker),
             name: own_name,
             calls: AtomicUsize::new(0),
+            rate: RateSlot::default(),
             waiters: Arc::new(Waiters::default()),
             peers: Arc::default(),
             metrics: ServiceMetrics::new(name),

@@ -37,6 +37,7 @@ pub mod metrics;
 pub mod outcome;
 pub mod platform;
 pub mod protocol;
+pub mod rate;
 pub mod registry;
 pub mod route;
 pub mod rpc;

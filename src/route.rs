@@ -12,11 +12,13 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::call::{Aim, Target};
+use crate::cluster::{Cluster, Method};
 use crate::config::{CallPolicy, Policy};
 use crate::discovery::{Discovery, Followed};
 use crate::frame::{self, Head, Verdict};
 use crate::listener::Door;
 use crate::outcome::{Failed, Limit, Outcome};
+use crate::rate::Rates;
 use crate::rpc::{Reply, Request};
 
 /// What a client has to do to name the service it calls.
@@ -293,12 +295,24 @@ fn aim(door: &Door, routed: &Routed, method: &[u8]) -> Target {
     let slot = cluster.methods.find(method);
     let policy = std::str::from_utf8(method)
         .ok()
-        .and_then(|name| routed.methods.get(name));
+        .and_then(|name| routed.methods.get(name))
+        .unwrap_or(&routed.policy.call);
     Arc::new(Aim {
-        policy: policy.unwrap_or(&routed.policy.call).clone(),
+        rates: rates(&cluster, &slot, &routed.policy, policy),
+        policy: policy.clone(),
         service: routed.policy.clone(),
         counters: door.counters(&cluster.name, &slot.name),
         method: slot,
         cluster,
     })
+}
+
+/// A method that has its service's limit, mostly because that is where its own comes from, needs no second bucket: it
+/// would always be the fuller one.
+fn rates(cluster: &Cluster, method: &Method, service: &Policy, policy: &CallPolicy) -> Rates {
+    let (all, own) = (service.call.rate, policy.rate);
+    Rates {
+        method: if own == all { None } else { method.rate(own) },
+        service: cluster.rate.of(all),
+    }
 }

@@ -36,7 +36,7 @@ pub fn stack<C: Call + Clone>(
     alarm: Alarm,
 ) -> impl CallService<C> {
     ServiceBuilder::new()
-        .layer(gate(Admit)) // a place among the service's calls in flight: or an answer, never an unseen queue
+        .layer(gate(Admit)) // a place among the calls in flight, a token of the rate: or an answer, never an unseen queue
         .layer(DeadlineLayer) // fixes the instant by which the caller must have its answer
         .layer(gate(Breaker)) // service × method; learns once per call, however many tries that takes
         .layer(RetryLayer::new(TryElsewhere)) // another endpoint, only when that is safe

@@ -10,6 +10,7 @@ use tidegate::cluster::{Cluster, Dial};
 use tidegate::config::Policy;
 use tidegate::frame::{Decoder, Limits, Progress, Side};
 use tidegate::metrics::CallCounters;
+use tidegate::rate::Rates;
 use tidegate::rpc::Request;
 use tidegate::upstream::connect::connect;
 use tokio::runtime::Handle;
@@ -43,6 +44,7 @@ pub(crate) async fn target(now: Instant) -> Target {
     Arc::new(Aim {
         method: cluster.methods.find(b"echo"),
         policy: service.call.clone(),
+        rates: Rates::default(),
         counters: Arc::new(CallCounters::new("bench", "bench", "echo")),
         service,
         cluster,

@@ -9,8 +9,9 @@ use parking_lot::RwLock;
 use tokio::time::Instant;
 
 use crate::breaker::Breaker;
-use crate::config::BreakerPolicy;
+use crate::config::{BreakerPolicy, RateLimit};
 use crate::metrics::MethodMetrics;
+use crate::rate::{Rate, RateSlot};
 
 /// Slots per service.
 const SLOTS: usize = 256;
@@ -32,6 +33,7 @@ pub struct Method {
     pub own: bool,
     /// Its circuit breaker, where it has a slot of its own.
     pub breaker: Option<Breaker>,
+    rate: RateSlot,
     usual_nanos: AtomicU64,
     replies: AtomicU32,
 }
@@ -47,9 +49,15 @@ impl Method {
             name,
             metrics,
             own,
+            rate: RateSlot::default(),
             usual_nanos: AtomicU64::new(0),
             replies: AtomicU32::new(0),
         })
+    }
+
+    /// The bucket of the method's own limit. What has no slot has none: those methods have nothing in common.
+    pub fn rate(&self, limit: RateLimit) -> Option<Arc<Rate>> {
+        if self.own { self.rate.of(limit) } else { None }
     }
 
     /// A reply took this long.

@@ -255,6 +255,7 @@ impl fmt::Display for Explain<'_> {
             Outcome::BreakerOpen => write!(f, "breaker open for {}.{}", self.service, self.called)?,
             Outcome::NoEndpoints => write!(f, "no usable endpoint for {}", self.service)?,
             Outcome::Overloaded => write!(f, "overloaded: {to}")?,
+            Outcome::RateLimited => write!(f, "rate limited: {to}")?,
             Outcome::UnknownService if self.service.is_empty() => write!(f, "unknown service")?,
             Outcome::UnknownService => write!(f, "unknown service {}", self.service)?,
             Outcome::FrameTooLarge => write!(f, "the call is too large")?,

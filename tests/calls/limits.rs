@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::future::join_all;
 use scripted::{Act, Answer, Call, Framing, Options, Server};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::support::proxy::{Caller, Proxy, Raw, Setup, eventually, metric, ms, soon};
 
@@ -358,4 +358,76 @@ async fn when_the_only_endpoint_goes_those_who_wait_for_it_are_answered() {
         );
     }
     eventually("each has an outcome", || proxy.ended() == 5).await;
+}
+
+/// How many of so many calls are answered with their own text; what the others are told must begin so.
+async fn passed(caller: &mut Caller, method: &str, calls: usize, refusal: &str) -> u64 {
+    let mut passed = 0;
+    for _ in 0..calls {
+        match caller.call(method, "x").await.unwrap() {
+            Answer::Text(_) => passed += 1,
+            Answer::Exception(6, said) => assert!(said.starts_with(refusal), "{said}"),
+            other => panic!("answered: {other:?}"),
+        }
+    }
+    passed
+}
+
+#[tokio::test]
+async fn calls_over_rate_limit_are_answered_and_never_sent() {
+    let server = Server::start(Act::Echo).await.unwrap();
+    let proxy = Setup::new("rate", &[server.address()])
+        .policy("max_calls = 1")
+        .set(|config| {
+            let rate = &mut config.services[0].policy.call.rate;
+            (rate.per_second, rate.burst) = (1, 5);
+        })
+        .start();
+    let began = Instant::now();
+    let mut sum = 0;
+    for framing in Framing::ALL {
+        let mut caller = proxy.caller(framing).await;
+        let refusal = "tidegate: rate limited: rate, limit rate_limit 1: calls a second of all methods, the next one \
+                       passes in ";
+        for method in ["Echo", "Other", "Third"] {
+            sum += passed(&mut caller, method, 10, refusal).await;
+        }
+    }
+    let most = 5 + began.elapsed().as_secs() + 1;
+    assert!((5..=most).contains(&sum), "{sum} passed");
+    assert_eq!(server.calls() as u64, sum);
+    proxy.counted("rate_limited", 120 - sum).await;
+    assert_eq!(
+        proxy.of("tidegate_refused_total", "limit", "rate"),
+        120 - sum
+    );
+    // None of them kept the one place of `max_calls`.
+    assert_eq!(proxy.outcome("overloaded"), 0);
+}
+
+#[tokio::test]
+async fn a_methods_rate_limit_is_its_own_and_a_reload_that_leaves_it_leaves_its_tokens() {
+    let server = Server::start(Act::Echo).await.unwrap();
+    let setup = Setup::new("method-rate", &[server.address()])
+        .policy("[service.method.Get]\nidempotent = true")
+        .set(|config| {
+            let method = config.services[0].methods.get_mut("Get").unwrap();
+            (method.rate.per_second, method.rate.burst) = (1, 3);
+        });
+    let proxy = setup.start();
+    let (began, refusal) = (
+        Instant::now(),
+        "tidegate: rate limited: method-rate, limit rate_limit 1: calls a second of Get",
+    );
+    let mut caller = proxy.caller(Framing::Framed).await;
+    let mut sum = passed(&mut caller, "Get", 20, refusal).await;
+    let same = setup.clone().policy("tries = 2");
+    proxy.app.reload(Ok(same.config())).await.unwrap();
+    sum += passed(&mut caller, "Get", 20, refusal).await;
+    let most = 3 + began.elapsed().as_secs() + 1;
+    assert!((3..=most).contains(&sum), "{sum} passed");
+    assert_eq!(passed(&mut caller, "Set", 20, "").await, 20);
+    let lifted = setup.set(|_| {});
+    proxy.app.reload(Ok(lifted.config())).await.unwrap();
+    assert_eq!(passed(&mut caller, "Get", 20, "").await, 20);
 }
