@@ -307,8 +307,7 @@ fn aim(door: &Door, routed: &Routed, method: &[u8]) -> Target {
     })
 }
 
-/// A method that has its service's limit, mostly because that is where its own comes from, needs no second bucket: it
-/// would always be the fuller one.
+/// A method whose limit is its service's needs no second bucket: it would always be the fuller one.
 fn rates(cluster: &Cluster, method: &Method, service: &Policy, policy: &CallPolicy) -> Rates {
     let (all, own) = (service.call.rate, policy.rate);
     Rates {

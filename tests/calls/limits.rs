@@ -1,9 +1,11 @@
 //! Limits: what is over them is answered, what waits is served in turn.
 
+use std::net::Ipv6Addr;
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::join_all;
 use scripted::{Act, Answer, Call, Framing, Options, Server};
+use tidegate::app::App;
 use tokio::time::{Instant, sleep};
 
 use crate::support::proxy::{Caller, Proxy, Raw, Setup, eventually, metric, ms, soon};
@@ -244,7 +246,7 @@ async fn a_connection_over_max_connections_is_told_so_by_its_first_call_and_clos
 async fn a_source_over_its_connections_is_told_so_and_another_source_is_not_touched() {
     let server = Server::start(Act::Echo).await.unwrap();
     let proxy = Setup::new("per-source", &[server.address()])
-        .set(|config| config.listeners[0].max_connections_per_source = 3)
+        .listener("max_connections_per_source = 3")
         .start();
     let mut all = callers(&proxy, 3).await;
     for caller in &mut all {
@@ -280,13 +282,18 @@ async fn from(source: [u8; 4], proxy: &Proxy) -> Raw {
 #[tokio::test]
 async fn an_ipv4_source_counts_as_itself_on_a_listener_of_both_families() {
     let server = Server::start(Act::Echo).await.unwrap();
-    let proxy = Setup::new("mapped", &[server.address()])
-        .set(|config| {
-            let listener = &mut config.listeners[0];
-            listener.listen.set_ip([0u16; 8].into());
-            listener.max_connections_per_source = 1;
-        })
-        .start();
+    let setup =
+        Setup::new("mapped", &[server.address()]).listener("max_connections_per_source = 1");
+    let mut config = setup.config();
+    let addr = config.listeners[0].listen;
+    config.listeners[0]
+        .listen
+        .set_ip(Ipv6Addr::UNSPECIFIED.into());
+    let proxy = Proxy {
+        app: App::start(config).unwrap(),
+        addr,
+        name: "mapped",
+    };
     let mut first = proxy.caller(Framing::Framed).await;
     first.echo("x").await;
     let said = proxy.caller(Framing::Framed).await.fails("x").await;
@@ -323,9 +330,7 @@ async fn a_reload_sets_and_lifts_the_limits_of_connections() {
     for caller in &mut all {
         caller.echo("x").await;
     }
-    let limited = setup
-        .clone()
-        .set(|config| config.listeners[0].max_connections_per_source = 3);
+    let limited = setup.clone().listener("max_connections_per_source = 3");
     proxy.app.reload(Ok(limited.config())).await.unwrap();
     let said = proxy.caller(Framing::Framed).await.fails("x").await;
     assert!(said.contains("max_connections_per_source 3"), "{said}");
@@ -377,11 +382,7 @@ async fn passed(caller: &mut Caller, method: &str, calls: usize, refusal: &str) 
 async fn calls_over_rate_limit_are_answered_and_never_sent() {
     let server = Server::start(Act::Echo).await.unwrap();
     let proxy = Setup::new("rate", &[server.address()])
-        .policy("max_calls = 1")
-        .set(|config| {
-            let rate = &mut config.services[0].policy.call.rate;
-            (rate.per_second, rate.burst) = (1, 5);
-        })
+        .policy("max_calls = 1\nrate_limit = 1\nrate_burst = 5")
         .start();
     let began = Instant::now();
     let mut sum = 0;
@@ -409,25 +410,21 @@ async fn calls_over_rate_limit_are_answered_and_never_sent() {
 async fn a_methods_rate_limit_is_its_own_and_a_reload_that_leaves_it_leaves_its_tokens() {
     let server = Server::start(Act::Echo).await.unwrap();
     let setup = Setup::new("method-rate", &[server.address()])
-        .policy("[service.method.Get]\nidempotent = true")
-        .set(|config| {
-            let method = config.services[0].methods.get_mut("Get").unwrap();
-            (method.rate.per_second, method.rate.burst) = (1, 3);
-        });
-    let proxy = setup.start();
+        .policy("[service.method.Get]\nidempotent = true");
+    let limited = setup.clone().policy("rate_limit = 1\nrate_burst = 3");
+    let proxy = limited.start();
     let (began, refusal) = (
         Instant::now(),
         "tidegate: rate limited: method-rate, limit rate_limit 1: calls a second of Get",
     );
     let mut caller = proxy.caller(Framing::Framed).await;
     let mut sum = passed(&mut caller, "Get", 20, refusal).await;
-    let same = setup.clone().policy("tries = 2");
+    let same = limited.policy("tries = 2");
     proxy.app.reload(Ok(same.config())).await.unwrap();
     sum += passed(&mut caller, "Get", 20, refusal).await;
     let most = 3 + began.elapsed().as_secs() + 1;
     assert!((3..=most).contains(&sum), "{sum} passed");
     assert_eq!(passed(&mut caller, "Set", 20, "").await, 20);
-    let lifted = setup.set(|_| {});
-    proxy.app.reload(Ok(lifted.config())).await.unwrap();
+    proxy.app.reload(Ok(setup.config())).await.unwrap();
     assert_eq!(passed(&mut caller, "Get", 20, "").await, 20);
 }

@@ -32,7 +32,6 @@ pub struct Setup {
     pub runtime: String,
     /// Whole tables.
     pub more: String,
-    set: fn(&mut Config),
 }
 
 impl Setup {
@@ -48,7 +47,6 @@ impl Setup {
             listener,
             runtime: "drain_delay = \"0s\"".into(),
             more,
-            set: |_| {},
         }
     }
 
@@ -77,13 +75,6 @@ impl Setup {
     #[must_use]
     pub fn more(mut self, tables: &str) -> Self {
         writeln!(self.more, "{tables}").unwrap();
-        self
-    }
-
-    /// With this done to the config once it is read.
-    #[must_use]
-    pub fn set(mut self, set: fn(&mut Config)) -> Self {
-        self.set = set;
         self
     }
 
@@ -126,10 +117,7 @@ impl Setup {
 
     /// The config.
     pub fn config(&self) -> Config {
-        let config = Config::from_str("test.toml", &self.text());
-        let mut config = config.unwrap_or_else(|e| panic!("{e}"));
-        (self.set)(&mut config);
-        config
+        Config::from_str("test.toml", &self.text()).unwrap_or_else(|e| panic!("{e}"))
     }
 
     /// Runs it.
