@@ -2,10 +2,14 @@
 
 use std::future::{Ready, ready};
 
+use tokio::time::Instant;
 use tower::retry::Policy;
 
 use crate::call::{Answer, Call, Shared};
-use crate::outcome::{Again, Charge, Failed, Outcome, Reach};
+use crate::outcome::{Again, Charge, Failed, Outcome, Outcomes, Reach};
+
+#[cfg(test)]
+mod tests;
 
 /// See the module.
 #[derive(Clone, Copy)]
@@ -15,30 +19,20 @@ impl<C: Call + Clone, R: Answer> Policy<C, R, Failed> for TryElsewhere {
     type Future = Ready<()>;
 
     fn retry(&mut self, call: &mut C, result: &mut Result<R, Failed>) -> Option<Ready<()>> {
+        let bad = Bad::of(call, result);
         if let Some(cause) = call.course().cause {
-            let told = if result.is_ok() { "ok" } else { "failed" };
+            let told = if bad.is_none() { "ok" } else { "failed" };
             let metrics = &call.shared().target().cluster.metrics;
             metrics.retry(cause.label(), told);
         }
-        let failed = result.as_ref().err()?;
-        let tries = call.shared().status().tries().max(1);
-        let again = again(call, failed);
-        if !again {
-            let policy = &call.shared().target().policy;
-            let of = if policy.idempotent { policy.tries } else { 1 }.max(tries);
-            *result = Err(failed.clone().tries(tries, of));
+        let bad = bad?;
+        if !may(call, &bad) {
+            if let Err(failed) = result {
+                *result = Err(number(call, failed.clone()));
+            }
             return None;
         }
-        let (reach, outcome, at) = (failed.reach, failed.outcome, failed.at);
-        let endpoint = failed.endpoint.as_ref().map(|e| e.id);
-        let course = call.course_mut();
-        course.now = at;
-        course.cause = Some(outcome);
-        course.resent |= reach > Reach::Unwritten;
-        course.fresh |= outcome == Outcome::StaleConnection;
-        if let Some(id) = endpoint {
-            course.tried.push(id);
-        }
+        again(call, &bad);
         Some(ready(()))
     }
 
@@ -47,38 +41,100 @@ impl<C: Call + Clone, R: Answer> Policy<C, R, Failed> for TryElsewhere {
     }
 }
 
+/// How a try ended that may be made again: without a reply, or with one that the policy names.
+struct Bad {
+    outcome: Outcome,
+    at: Instant,
+    reach: Reach,
+    endpoint: Option<u32>,
+}
+
+impl Bad {
+    #[inline]
+    fn of<C: Call, R: Answer>(call: &C, result: &Result<R, Failed>) -> Option<Self> {
+        let shared = call.shared();
+        let (end, reach, endpoint) = match result {
+            Err(failed) => {
+                let endpoint = failed.endpoint.as_ref().map(|named| named.id);
+                (failed.end(), failed.reach, endpoint)
+            }
+            Ok(reply) => {
+                let end = reply.end();
+                let named = shared.target().policy.retry_on.contains(end.outcome);
+                if !named || reply.open() {
+                    return None;
+                }
+                (end, Reach::Replied, Some(shared.status().touched()))
+            }
+        };
+        Some(Self {
+            outcome: end.outcome,
+            at: end.at,
+            reach,
+            endpoint,
+        })
+    }
+}
+
 /// Whether the call may be sent again.
-fn again<C: Call>(call: &C, failed: &Failed) -> bool {
+fn may<C: Call>(call: &C, bad: &Bad) -> bool {
     let (shared, course) = (call.shared(), call.course());
     let policy = &shared.target().policy;
-    let row = failed.outcome.row();
+    let row = bad.outcome.row();
     if row.again == Again::Never || !shared.repeatable() || shared.status().is_abandoned() {
         return false;
     }
-    if course.until.is_some_and(|until| failed.at >= until) {
+    if course.until.is_some_and(|until| bad.at >= until) {
         return false;
     }
     if row.endpoint == Charge::Down && shared.target().cluster.set().available() == 0 {
         // The endpoint nearest to its return was dialled already.
         return false;
     }
-    if failed.reach == Reach::Unwritten {
+    let left = course.tried.count + 1 < policy.tries;
+    let dead = bad.outcome == Outcome::StaleConnection && !course.fresh;
+    if bad.reach == Reach::Unwritten {
         // Nothing left this host. A connection that was dead before it was used costs no try: the pool may hold many.
-        let free = failed.outcome == Outcome::StaleConnection && !course.fresh;
-        return free || course.tried.count + 1 < policy.tries;
+        return dead || left;
     }
     if !shared.expects_reply() || shared.is_retry() || shared.status().is_probe() {
         return false;
     }
-    if failed.reach == Reach::Unacknowledged && failed.outcome == Outcome::StaleConnection {
-        return policy.resend_unacknowledged && !course.fresh || idempotent(call, row.again);
+    if dead && bad.reach == Reach::Unacknowledged && policy.resend_unacknowledged {
+        return true;
     }
-    idempotent(call, row.again) && failed.reach < Reach::Replied
+    left && may_have_run(call, bad)
 }
 
-/// Whether the policy allows running the method twice, and there is a try left.
-fn idempotent<C: Call>(call: &C, again: Again) -> bool {
+/// Whether the policy allows to send a call again that an endpoint may have run.
+fn may_have_run<C: Call>(call: &C, bad: &Bad) -> bool {
     let policy = &call.shared().target().policy;
-    let allowed = matches!(again, Again::Idempotent | Again::IfUnarrived) && policy.idempotent;
-    allowed && call.course().tried.count + 1 < policy.tries
+    let by_method = matches!(
+        bad.outcome.row().again,
+        Again::Idempotent | Again::IfUnarrived
+    );
+    policy.retry_on.contains(bad.outcome)
+        || policy.idempotent && by_method && bad.reach < Reach::Replied
+}
+
+/// Puts the call on its further way.
+fn again<C: Call>(call: &mut C, bad: &Bad) {
+    let course = call.course_mut();
+    course.now = bad.at;
+    course.cause = Some(bad.outcome);
+    course.resent |= bad.reach > Reach::Unwritten;
+    course.fresh |= bad.outcome == Outcome::StaleConnection;
+    if let Some(id) = bad.endpoint {
+        course.tried.push(id);
+    }
+}
+
+/// Says which try it was, and how many there may be of such a call.
+#[cold]
+fn number<C: Call>(call: &C, failed: Failed) -> Failed {
+    let (shared, policy) = (call.shared(), &call.shared().target().policy);
+    let this = shared.status().tries().max(1);
+    let twice = policy.idempotent || policy.retry_on != Outcomes::NONE;
+    let repeats = twice && shared.expects_reply() && !shared.is_retry() && shared.repeatable();
+    failed.tries(this, if repeats { policy.tries } else { 1 }.max(this))
 }
