@@ -109,6 +109,8 @@ pub struct Course {
     pub cause: Option<Outcome>,
     /// Bytes of it were written before: mark it as a retry.
     pub resent: bool,
+    /// Pauses made before further tries.
+    pub pauses: u8,
 }
 
 impl Course {
@@ -121,6 +123,7 @@ impl Course {
             fresh: false,
             cause: None,
             resent: false,
+            pauses: 0,
         }
     }
 }

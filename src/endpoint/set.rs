@@ -100,6 +100,11 @@ impl EndpointSet {
         self.up.len()
     }
 
+    /// Whether there is an endpoint that may be picked and was not tried.
+    pub fn has_other(&self, tried: &Tried) -> bool {
+        self.up.iter().any(|m| !tried.contains(m.endpoint.id))
+    }
+
     /// Picks an endpoint with a free place (of `limit`, 0: any number), not one that was tried while there is another.
     #[inline]
     pub fn pick(&self, tried: &Tried, limit: usize, now: Instant) -> Pick {

@@ -1,24 +1,34 @@
 //! Tries a call again, at another endpoint, where the outcome table and the policy say that is safe.
+//!
+//! The first further try goes out at once where there is another endpoint for it. Before any other one there is a pause,
+//! drawn between nothing and `retry_backoff`, which doubles from pause to pause: "full jitter", so that calls that failed
+//! together do not come back together.
 
-use std::future::{Ready, ready};
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tower::retry::Policy;
 
-use crate::call::{Answer, Call, Shared};
+use crate::call::{Answer, Call, Course, Shared};
 use crate::outcome::{Again, Charge, Failed, Outcome, Outcomes, Reach};
 
+mod pause;
 #[cfg(test)]
 mod tests;
+
+pub use pause::Pause;
+
+/// A pause is never drawn from more than so many times `retry_backoff`.
+const LONGEST: u32 = 10;
 
 /// See the module.
 #[derive(Clone, Copy)]
 pub struct TryElsewhere;
 
 impl<C: Call + Clone, R: Answer> Policy<C, R, Failed> for TryElsewhere {
-    type Future = Ready<()>;
+    type Future = Pause;
 
-    fn retry(&mut self, call: &mut C, result: &mut Result<R, Failed>) -> Option<Ready<()>> {
+    fn retry(&mut self, call: &mut C, result: &mut Result<R, Failed>) -> Option<Pause> {
         let bad = Bad::of(call, result);
         if let Some(cause) = call.course().cause {
             let told = if bad.is_none() { "ok" } else { "failed" };
@@ -26,14 +36,13 @@ impl<C: Call + Clone, R: Answer> Policy<C, R, Failed> for TryElsewhere {
             metrics.retry(cause.label(), told);
         }
         let bad = bad?;
-        if !may(call, &bad) {
-            if let Err(failed) = result {
-                *result = Err(number(call, failed.clone()));
-            }
-            return None;
+        let next = next(call, &bad);
+        match (&next, result) {
+            (Some(next), _) => *call.course_mut() = next.course,
+            (None, Err(failed)) => *failed = number(call, failed.clone()),
+            (None, Ok(_)) => {}
         }
-        again(call, &bad);
-        Some(ready(()))
+        next.map(|next| Pause::of(next.pause))
     }
 
     fn clone_request(&mut self, call: &C) -> Option<C> {
@@ -76,38 +85,49 @@ impl Bad {
     }
 }
 
-/// Whether the call may be sent again.
-fn may<C: Call>(call: &C, bad: &Bad) -> bool {
+/// What a further try costs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cost {
+    /// Nothing: only a dead connection was in the way.
+    Nothing,
+    /// A try.
+    Try,
+    /// A try, of a call that an endpoint may have run.
+    SecondRun,
+}
+
+/// What the call may be sent again for, if at all.
+fn may<C: Call>(call: &C, bad: &Bad) -> Option<Cost> {
     let (shared, course) = (call.shared(), call.course());
     let policy = &shared.target().policy;
     let row = bad.outcome.row();
     if row.again == Again::Never || !shared.repeatable() || shared.status().is_abandoned() {
-        return false;
-    }
-    if course.until.is_some_and(|until| bad.at >= until) {
-        return false;
+        return None;
     }
     if row.endpoint == Charge::Down && shared.target().cluster.set().available() == 0 {
         // The endpoint nearest to its return was dialled already.
-        return false;
+        return None;
     }
     let left = course.tried.count + 1 < policy.tries;
     let dead = bad.outcome == Outcome::StaleConnection && !course.fresh;
     if bad.reach == Reach::Unwritten {
         // Nothing left this host. A connection that was dead before it was used costs no try: the pool may hold many.
-        return dead || left;
+        return match dead {
+            true => Some(Cost::Nothing),
+            false => left.then_some(Cost::Try),
+        };
     }
     if !shared.expects_reply() || shared.is_retry() || shared.status().is_probe() {
-        return false;
+        return None;
     }
     if dead && bad.reach == Reach::Unacknowledged && policy.resend_unacknowledged {
-        return true;
+        return Some(Cost::Nothing);
     }
-    left && may_have_run(call, bad)
+    (left && may_run_again(call, bad)).then_some(Cost::SecondRun)
 }
 
 /// Whether the policy allows to send a call again that an endpoint may have run.
-fn may_have_run<C: Call>(call: &C, bad: &Bad) -> bool {
+fn may_run_again<C: Call>(call: &C, bad: &Bad) -> bool {
     let policy = &call.shared().target().policy;
     let by_method = matches!(
         bad.outcome.row().again,
@@ -117,16 +137,44 @@ fn may_have_run<C: Call>(call: &C, bad: &Bad) -> bool {
         || policy.idempotent && by_method && bad.reach < Reach::Replied
 }
 
-/// Puts the call on its further way.
-fn again<C: Call>(call: &mut C, bad: &Bad) {
-    let course = call.course_mut();
-    course.now = bad.at;
-    course.cause = Some(bad.outcome);
-    course.resent |= bad.reach > Reach::Unwritten;
-    course.fresh |= bad.outcome == Outcome::StaleConnection;
+/// A further try: its course, and the pause before it.
+struct Next {
+    course: Course,
+    pause: Duration,
+}
+
+/// The call's next try, if there may be one, and it would begin before the call's time runs out.
+fn next<C: Call>(call: &C, bad: &Bad) -> Option<Next> {
+    let cost = may(call, bad)?;
+    let mut course = *call.course();
     if let Some(id) = bad.endpoint {
         course.tried.push(id);
     }
+    let pause = match cost {
+        Cost::Nothing => Duration::ZERO,
+        Cost::Try | Cost::SecondRun => pause(call, &mut course),
+    };
+    course.now = bad.at + pause;
+    if course.until.is_some_and(|until| course.now >= until) {
+        return None;
+    }
+    course.cause = Some(bad.outcome);
+    course.resent |= bad.reach > Reach::Unwritten;
+    course.fresh |= bad.outcome == Outcome::StaleConnection;
+    Some(Next { course, pause })
+}
+
+/// The pause before the try that this course leads to.
+fn pause<C: Call>(call: &C, course: &mut Course) -> Duration {
+    let target = call.shared().target();
+    let first = course.tried.count == 1;
+    if first && target.cluster.set().has_other(&course.tried) {
+        return Duration::ZERO;
+    }
+    let base = target.policy.retry_backoff;
+    let most = base * LONGEST.min(1 << course.pauses.min(LONGEST as u8));
+    course.pauses = course.pauses.saturating_add(1);
+    most.mul_f64(fastrand::f64())
 }
 
 /// Says which try it was, and how many there may be of such a call.

@@ -289,3 +289,92 @@ async fn no_try_begins_after_the_calls_deadline() {
     assert!(!goes_on(&mut call, failed(Outcome::Reset, Reach::Written)));
     assert!(!goes_on(&mut call, said(Outcome::Exception)));
 }
+
+/// The longest of many pauses drawn before each further try, with so many endpoints.
+async fn longest_pauses(endpoints: u16, tries: u32) -> Vec<Duration> {
+    let policy = CallPolicy {
+        tries,
+        retry_backoff: Duration::from_millis(10),
+        ..idempotent()
+    };
+    let mut longest = vec![Duration::ZERO; tries as usize - 1];
+    for _ in 0..300 {
+        let mut call = call("pauses", endpoints, policy.clone());
+        let ids = endpoint_ids(&call);
+        for (nth, longest) in longest.iter_mut().enumerate() {
+            let mut result = failed(Outcome::Reset, Reach::Written);
+            result = result.map_err(|failed| {
+                let failed =
+                    Failed::new(failed.outcome, failed.at).during(Phase::FirstByte, Reach::Written);
+                failed.to(ids[nth % ids.len()], &Arc::from("it"))
+            });
+            let began = Instant::now();
+            TryElsewhere.retry(&mut call, &mut result).unwrap().await;
+            *longest = began.elapsed().max(*longest);
+            assert!(call.course.now >= began, "the try begins after the pause");
+        }
+    }
+    longest
+}
+
+fn reset_by(endpoint: u32) -> Result<Said, Failed> {
+    let failed = Failed::new(Outcome::Reset, Instant::now());
+    let failed = failed.during(Phase::FirstByte, Reach::Written);
+    Err(failed.to(endpoint, &Arc::from("it")))
+}
+
+fn endpoint_ids(call: &Told) -> Vec<u32> {
+    let set = call.facts.target.cluster.set();
+    set.all.iter().map(|m| m.endpoint.id).collect()
+}
+
+/// Within a tenth below, or, by the timer's millisecond, above.
+fn about(pause: Duration, ms: u64) {
+    let range = Duration::from_millis(ms * 9 / 10)..=Duration::from_millis(ms + 1);
+    assert!(range.contains(&pause), "{pause:?}, not up to {ms} ms");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_further_try_is_made_at_once_elsewhere_and_pauses_before_others_double() {
+    let longest = longest_pauses(3, 6).await;
+    assert_eq!(longest[0], Duration::ZERO);
+    for (pause, ms) in longest[1..].iter().zip([10, 20, 40, 80]) {
+        about(*pause, ms);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn there_is_a_pause_before_each_further_try_at_a_lone_endpoint_ten_times_the_first_at_most() {
+    let longest = longest_pauses(1, 8).await;
+    for (pause, ms) in longest.iter().zip([10, 20, 40, 80, 100, 100, 100]) {
+        about(*pause, ms);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_connection_is_replaced_without_a_pause() {
+    let policy = CallPolicy {
+        resend_unacknowledged: true,
+        ..CallPolicy::default()
+    };
+    for reach in [Reach::Unwritten, Reach::Unacknowledged] {
+        let mut call = call("replaced", 1, policy.clone());
+        let began = Instant::now();
+        let mut result = failed(Outcome::StaleConnection, reach);
+        TryElsewhere.retry(&mut call, &mut result).unwrap().await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_would_pass_the_calls_deadline_is_not_made_and_nothing_is_sent() {
+    let policy = CallPolicy {
+        retry_backoff: Duration::from_secs(3600),
+        ..idempotent()
+    };
+    let mut call = call("no-time", 1, policy);
+    call.course.until = Some(Instant::now() + Duration::from_millis(100));
+    let lone = endpoint_ids(&call)[0];
+    assert!(!goes_on(&mut call, reset_by(lone)));
+    assert_eq!(call.course.tried.count, 0, "its course is as it was");
+}
