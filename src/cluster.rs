@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use crate::budget::Budget;
 use crate::config::Policy;
 use crate::endpoint::{Endpoint, EndpointSet, Member, Waiters};
 use crate::health::{Peers, State};
@@ -62,6 +63,8 @@ pub struct Cluster {
     pub calls: AtomicUsize,
     /// How many of its calls may come in a second.
     pub rate: RateSlot,
+    /// How many of its calls may be sent again.
+    pub budget: Budget,
     /// Calls that wait for a place.
     pub waiters: Arc<Waiters>,
     /// What its endpoints know of each other.
@@ -96,6 +99,7 @@ impl Cluster {
             name: own_name,
             calls: AtomicUsize::new(0),
             rate: RateSlot::default(),
+            budget: Budget::default(),
             waiters: Arc::new(Waiters::default()),
             peers: Arc::default(),
             metrics: ServiceMetrics::new(name),
@@ -279,6 +283,8 @@ impl Cluster {
         }
         self.judge_success_rates(&set, &policy.ejection, now);
         self.metrics.in_flight(self.calls.load(Relaxed));
+        let tokens = self.budget.tokens(now, policy.retry_budget);
+        self.metrics.retry_budget_tokens.set(tokens);
     }
 
     /// Makes the snapshot anew. The caller holds the lock on the dials: rebuilds never overtake each other.

@@ -21,6 +21,7 @@
 pub mod admin;
 pub mod app;
 pub mod breaker;
+pub mod budget;
 pub mod buffer;
 pub mod call;
 pub mod cli;

@@ -130,6 +130,8 @@ table! {
         "Tries, by what ended them; a call has one or more.");
     RETRIES = counter("tidegate_retries_total", &["service", "cause", "result"],
         "Tries after the first, by the outcome that caused them; result is ok, failed or no_budget.");
+    RETRY_BUDGET_TOKENS = gauge("tidegate_retry_budget_tokens", &["service"],
+        "Calls that may be sent again now, though an instance may have run them.");
     REFUSED = counter("tidegate_refused_total", &["service", "limit"],
         "What was refused because a limit was reached, by limit.");
     DEADLINE_SOURCE = counter("tidegate_deadline_source_total", &["service", "source"],

@@ -17,6 +17,8 @@ pub struct ServiceMetrics {
     scope: Arc<Scope>,
     /// Calls in flight now.
     pub calls_in_flight: Gauge,
+    /// Resends that the retry budget has left.
+    pub retry_budget_tokens: Gauge,
     /// Bytes of requests.
     pub request_bytes: Counter,
     /// Bytes of replies.
@@ -45,6 +47,7 @@ impl ServiceMetrics {
         let scope = Scope::new();
         Self {
             calls_in_flight: scope.gauge(&names::CALLS_IN_FLIGHT, &[service]),
+            retry_budget_tokens: scope.gauge(&names::RETRY_BUDGET_TOKENS, &[service]),
             request_bytes: scope.counter(&names::CALL_BYTES, &[service, "request"]),
             reply_bytes: scope.counter(&names::CALL_BYTES, &[service, "reply"]),
             upstream: Histogram::new(&names::UPSTREAM_DURATION, &[service]),

@@ -31,6 +31,7 @@ impl<C: Call> Gate<C> for Admit {
             .rates
             .take()
             .map_err(|too_many| too_fast(call, &too_many))?;
+        target.cluster.budget.deposit(call.course().now);
         Ok(guard)
     }
 }

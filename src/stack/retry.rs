@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tower::retry::Policy;
 
 use crate::call::{Answer, Call, Course, Shared};
+use crate::config::RetryBudget;
 use crate::outcome::{Again, Charge, Failed, Outcome, Outcomes, Reach};
 
 mod pause;
@@ -36,13 +37,15 @@ impl<C: Call + Clone, R: Answer> Policy<C, R, Failed> for TryElsewhere {
             metrics.retry(cause.label(), told);
         }
         let bad = bad?;
-        let next = next(call, &bad);
-        match (&next, result) {
-            (Some(next), _) => *call.course_mut() = next.course,
-            (None, Err(failed)) => *failed = number(call, failed.clone()),
-            (None, Ok(_)) => {}
+        match (next(call, &bad), result) {
+            (Ok(next), _) => {
+                *call.course_mut() = next.course;
+                return Some(Pause::of(next.pause));
+            }
+            (Err(why), Err(failed)) => *failed = last(call, failed, why),
+            (Err(_), Ok(_)) => {}
         }
-        next.map(|next| Pause::of(next.pause))
+        None
     }
 
     fn clone_request(&mut self, call: &C) -> Option<C> {
@@ -143,9 +146,18 @@ struct Next {
     pause: Duration,
 }
 
-/// The call's next try, if there may be one, and it would begin before the call's time runs out.
-fn next<C: Call>(call: &C, bad: &Bad) -> Option<Next> {
-    let cost = may(call, bad)?;
+/// Why there is no further try.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Last {
+    /// It is not safe, not wanted, not in time, or one too many.
+    Try,
+    /// The service's retry budget is spent.
+    Budget,
+}
+
+/// The call's next try, if there may be one, it would begin before the call's time runs out, and the budget has it.
+fn next<C: Call>(call: &C, bad: &Bad) -> Result<Next, Last> {
+    let cost = may(call, bad).ok_or(Last::Try)?;
     let mut course = *call.course();
     if let Some(id) = bad.endpoint {
         course.tried.push(id);
@@ -156,12 +168,26 @@ fn next<C: Call>(call: &C, bad: &Bad) -> Option<Next> {
     };
     course.now = bad.at + pause;
     if course.until.is_some_and(|until| course.now >= until) {
-        return None;
+        return Err(Last::Try);
+    }
+    if cost == Cost::SecondRun && !withdraw(call, bad) {
+        return Err(Last::Budget);
     }
     course.cause = Some(bad.outcome);
     course.resent |= bad.reach > Reach::Unwritten;
     course.fresh |= bad.outcome == Outcome::StaleConnection;
-    Some(Next { course, pause })
+    Ok(Next { course, pause })
+}
+
+/// Takes from the service's budget what sending the call again costs.
+fn withdraw<C: Call>(call: &C, bad: &Bad) -> bool {
+    let target = call.shared().target();
+    let (cluster, policy) = (&target.cluster, target.service.retry_budget);
+    let enough = cluster.budget.withdraw(bad.at, policy);
+    if !enough {
+        cluster.metrics.retry(bad.outcome.label(), "no_budget");
+    }
+    enough
 }
 
 /// The pause before the try that this course leads to.
@@ -177,12 +203,27 @@ fn pause<C: Call>(call: &C, course: &mut Course) -> Duration {
     most.mul_f64(fastrand::f64())
 }
 
-/// Says which try it was, and how many there may be of such a call.
+/// The failure that the caller is told: which try it was of how many there may be of such a call, and what kept it from
+/// another one, if that was the budget.
 #[cold]
-fn number<C: Call>(call: &C, failed: Failed) -> Failed {
-    let (shared, policy) = (call.shared(), &call.shared().target().policy);
+fn last<C: Call>(call: &C, failed: &Failed, why: Last) -> Failed {
+    let (shared, target) = (call.shared(), call.shared().target());
+    let policy = &target.policy;
     let this = shared.status().tries().max(1);
     let twice = policy.idempotent || policy.retry_on != Outcomes::NONE;
     let repeats = twice && shared.expects_reply() && !shared.is_retry() && shared.repeatable();
-    failed.tries(this, if repeats { policy.tries } else { 1 }.max(this))
+    let of = if repeats { policy.tries } else { 1 }.max(this);
+    let failed = failed.clone().tries(this, of);
+    if why == Last::Try {
+        return failed;
+    }
+    let RetryBudget {
+        percent,
+        min_per_second,
+    } = target.service.retry_budget;
+    let said = failed.detail.as_deref();
+    let said = said.map_or(String::new(), |said| format!("{said}; "));
+    failed.because(format!(
+        "{said}no retry budget left: {percent} % of the calls of the last 10s, and {min_per_second} a second, were sent again"
+    ))
 }

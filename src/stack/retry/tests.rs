@@ -378,3 +378,70 @@ async fn a_pause_that_would_pass_the_calls_deadline_is_not_made_and_nothing_is_s
     assert!(!goes_on(&mut call, reset_by(lone)));
     assert_eq!(call.course.tried.count, 0, "its course is as it was");
 }
+
+/// A budget of `left` resends, for ever.
+fn with_budget(call: &mut Told, min_per_second: u32) {
+    let facts = Arc::get_mut(&mut call.facts).unwrap();
+    let aim = Arc::get_mut(&mut facts.target).unwrap();
+    let mut service = (*aim.service).clone();
+    (
+        service.retry_budget.percent,
+        service.retry_budget.min_per_second,
+    ) = (0, min_per_second);
+    aim.service = Arc::new(service);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_budget_the_failure_is_the_answer_and_says_so() {
+    let mut call = call("spent", 2, idempotent());
+    with_budget(&mut call, 0);
+    call.facts.status.begin(Duration::ZERO);
+    let failure = Failed::new(Outcome::Reset, Instant::now())
+        .during(Phase::FirstByte, Reach::Written)
+        .because("Connection reset by peer");
+    let mut result: Result<Said, Failed> = Err(failure);
+    assert!(TryElsewhere.retry(&mut call, &mut result).is_none());
+    assert_eq!(
+        result.unwrap_err().explain("spent", "Get"),
+        "tidegate: spent closed the connection without an answer: Connection reset by peer; no retry budget left: 0 % \
+         of the calls of the last 10s, and 0 a second, were sent again, try 1 of 3, phase first_byte; called Get"
+    );
+    let metrics = crate::metrics::render();
+    let count = "tidegate_retries_total{service=\"spent\",cause=\"reset\",result=\"no_budget\"} 1";
+    assert!(metrics.contains(count));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_budget_is_for_calls_that_an_endpoint_may_have_run_and_for_no_others() {
+    let policy = || CallPolicy {
+        resend_unacknowledged: true,
+        idempotent: true,
+        ..named(&["exception"])
+    };
+    let bad: [(fn() -> Result<Said, Failed>, bool); 6] = [
+        (|| failed(Outcome::ConnectRefused, Reach::Unwritten), true),
+        (|| failed(Outcome::Reset, Reach::Unwritten), true),
+        (
+            || failed(Outcome::StaleConnection, Reach::Unacknowledged),
+            true,
+        ),
+        (|| failed(Outcome::StaleArrived, Reach::Written), false),
+        (|| failed(Outcome::ReadDeadline, Reach::Written), false),
+        (|| said(Outcome::Exception), false),
+    ];
+    for (nth, (result, free)) in bad.into_iter().enumerate() {
+        let mut call = call("paid", 2, policy());
+        with_budget(&mut call, 0);
+        assert_eq!(goes_on(&mut call, result()), free, "{nth}");
+        let mut call = self::call("paid", 2, policy());
+        with_budget(&mut call, 1);
+        assert!(goes_on(&mut call, result()), "{nth}");
+        let left = call
+            .facts
+            .target
+            .cluster
+            .budget
+            .tokens(Instant::now(), call.facts.target.service.retry_budget);
+        assert_eq!(left, if free { 10 } else { 9 }, "{nth}");
+    }
+}
