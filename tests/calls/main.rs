@@ -16,6 +16,7 @@ mod orphans;
 mod relay;
 mod reload;
 mod replay;
+mod retry;
 mod routing;
 mod sizes;
 mod stale;

@@ -418,7 +418,8 @@ async fn the_budget_is_for_calls_that_an_endpoint_may_have_run_and_for_no_others
         idempotent: true,
         ..named(&["exception"])
     };
-    let bad: [(fn() -> Result<Said, Failed>, bool); 6] = [
+    type Ends = fn() -> Result<Said, Failed>;
+    let bad: [(Ends, bool); 6] = [
         (|| failed(Outcome::ConnectRefused, Reach::Unwritten), true),
         (|| failed(Outcome::Reset, Reach::Unwritten), true),
         (
