@@ -182,6 +182,12 @@ impl Client {
         Ok(())
     }
 
+    /// Whether the connection is open, as far as is known, and nothing has arrived on it.
+    pub fn is_quiet(&self) -> bool {
+        let read = self.reader.get_ref().try_read(&mut [0]);
+        read.is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// The connection's own address.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.writer.local_addr()

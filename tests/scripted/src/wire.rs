@@ -214,6 +214,11 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         }
     }
 
+    /// What it reads from.
+    pub fn get_ref(&self) -> &R {
+        &self.io
+    }
+
     /// The next message; `None` at an end between messages, an error for an end inside one.
     pub async fn next(&mut self) -> io::Result<Option<Message>> {
         loop {
