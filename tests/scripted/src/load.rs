@@ -16,8 +16,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 #[cfg(test)]
 mod tests;
 
-/// Calls that are sent at once, at most, when the pace was lost; what is due beyond them is never sent.
-const CATCH_UP: u64 = 20;
+/// What is due for longer than this, since the pace was lost, is never sent: it would be a burst, not a load.
+const CATCH_UP: Duration = Duration::from_millis(100);
 /// Connections kept unused, and for how long.
 const MAX_IDLE: usize = 64;
 const IDLE: Duration = Duration::from_secs(30);
@@ -98,8 +98,10 @@ impl Done {
 pub struct Log {
     /// Those that were sent, in the order in which they ended.
     pub calls: Vec<Done>,
-    /// Calls that were due and not sent: too many were unanswered, or the pace was lost.
+    /// Calls that were due and not sent, since too many were unanswered.
     pub held_back: u64,
+    /// Calls that were due and not sent, since the machine had no time for them.
+    pub missed: u64,
     /// What the first failures said.
     pub texts: Vec<String>,
 }
@@ -206,13 +208,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 async fn pace(shared: Arc<Shared>) {
     let mut ticks = interval(Duration::from_millis(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let due_in = |time: Duration| (time.as_secs_f64() * f64::from(shared.plan.rate)) as u64;
     let mut next = 0;
     loop {
         ticks.tick().await;
-        let due = (shared.began.elapsed().as_secs_f64() * f64::from(shared.plan.rate)) as u64;
-        let lost = due.saturating_sub(next + CATCH_UP);
-        lock(&shared.log).held_back += lost;
-        next += lost;
+        let due = due_in(shared.began.elapsed());
+        let missed = due.saturating_sub(next + due_in(CATCH_UP));
+        lock(&shared.log).missed += missed;
+        next += missed;
         while next < due {
             send(&shared, next);
             next += 1;
