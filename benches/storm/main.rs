@@ -15,6 +15,7 @@
 mod envoy;
 mod figures;
 mod jobs;
+mod judge;
 #[allow(dead_code, clippy::disallowed_methods)] // the other bench measures by it
 #[path = "../proxy/machine.rs"]
 mod machine;

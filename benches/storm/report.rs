@@ -64,6 +64,9 @@ impl Line {
         if let Some(why_not) = &self.why_not {
             return why_not.clone();
         }
+        if self.runs == 0 {
+            return "no run ended".into();
+        }
         let mut parts: Vec<String> = self.figures.iter().map(say).collect();
         if self.held_back > 0 {
             parts.push(format!(

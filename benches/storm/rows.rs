@@ -1,6 +1,7 @@
 //! The rows of the table: what goes wrong, when, under what calls, and what is allowed.
 
-use crate::figures::{self, Figure};
+use crate::figures::Figure;
+use crate::judge;
 use crate::proxies::Kind;
 use crate::run::Record;
 use scripted::header::key;
@@ -116,7 +117,7 @@ const COMMON: Row = Row {
     at_first: Fault::None,
     steps: |_| Vec::new(),
     calls: |plan| plan,
-    judge: figures::none_failed,
+    judge: judge::none_failed,
 };
 
 /// All of them.
@@ -131,7 +132,7 @@ pub static ROWS: [Row; 11] = [
         name: "hang",
         fault: "never answers; callers wait for ever",
         steps: |_| lasting(Fault::Hang),
-        judge: figures::black_hole,
+        judge: judge::black_hole,
         ..COMMON
     },
     Row {
@@ -139,7 +140,7 @@ pub static ROWS: [Row; 11] = [
         fault: "never answers; callers hang up at 500 ms",
         steps: |_| lasting(Fault::Hang),
         calls: hanging_up,
-        judge: figures::black_hole,
+        judge: judge::black_hole,
         ..COMMON
     },
     Row {
@@ -147,14 +148,14 @@ pub static ROWS: [Row; 11] = [
         fault: "never answers; callers state 500 ms (TTHeader)",
         steps: |_| lasting(Fault::Hang),
         calls: stating,
-        judge: figures::black_hole,
+        judge: judge::black_hole,
         ..COMMON
     },
     Row {
         name: "half",
         fault: "answers half its calls with exceptions",
         steps: |_| lasting(Fault::Fail(0.5)),
-        judge: figures::half,
+        judge: judge::half,
         ..COMMON
     },
     Row {
@@ -162,33 +163,33 @@ pub static ROWS: [Row; 11] = [
         fault: "all three answer 5 % with exceptions",
         who: Who::All,
         steps: |_| lasting(Fault::Fail(0.05)),
-        judge: figures::nothing_ejected,
+        judge: judge::nothing_ejected,
         ..COMMON
     },
     Row {
         name: "slow",
         fault: "becomes 200 ms slow",
         steps: |_| lasting(Fault::Slow(Duration::from_millis(200))),
-        judge: figures::slow,
+        judge: judge::slow,
         ..COMMON
     },
     Row {
         name: "crash",
         fault: "crashes and returns, every 10 s",
         steps: |length| repeated(Fault::Down, CRASH_EVERY, length),
-        judge: figures::crash,
+        judge: judge::crash,
         ..COMMON
     },
     Row {
         name: "method",
         fault: "one method fails, on all three",
         who: Who::All,
-        steps: |_| lasting(Fault::FailMethod(figures::BAD)),
+        steps: |_| lasting(Fault::FailMethod(judge::BAD)),
         calls: |plan| Plan {
-            methods: &["Echo", "Echo", figures::BAD, "Echo", "Echo"],
+            methods: &["Echo", "Echo", judge::BAD, "Echo", "Echo"],
             ..plan
         },
-        judge: figures::method,
+        judge: judge::method,
         ..COMMON
     },
     Row {
@@ -209,7 +210,7 @@ pub static ROWS: [Row; 11] = [
                 },
             ]
         },
-        judge: figures::all_fail,
+        judge: judge::all_fail,
         ..COMMON
     },
     Row {
@@ -218,7 +219,7 @@ pub static ROWS: [Row; 11] = [
         instances: 1,
         steps: |length| repeated(Fault::Hang, HANG_EVERY, length),
         calls: hanging_up,
-        judge: figures::lone,
+        judge: judge::lone,
         ..COMMON
     },
 ];

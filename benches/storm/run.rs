@@ -54,8 +54,6 @@ pub struct Mark {
 
 /// All that a run left.
 pub struct Record {
-    /// Through what the calls went.
-    pub kind: Kind,
     /// Every call.
     pub log: Log,
     /// In order.
@@ -108,7 +106,6 @@ pub async fn run(row: &Row, kind: Kind, nth: usize, setting: &Setting<'_>) -> io
     let log = load.end(TAIL).await;
     let cut = instances.iter().map(|i| i.counts().cut).sum();
     Ok(Record {
-        kind,
         log,
         samples,
         marks,

@@ -161,11 +161,6 @@ impl Load {
         self.shared.sent.load(Relaxed)
     }
 
-    /// How many of the calls that have ended so far have failed.
-    pub fn failed(&self) -> u64 {
-        lock(&self.shared.log).failed()
-    }
-
     /// Sends no more, lets those in flight end for as long as `patience`, and tells of all.
     pub async fn end(self, patience: Duration) -> Log {
         self.pacing.abort();
