@@ -74,15 +74,33 @@ fn work(jobs: &Mutex<VecDeque<Job>>, setting: &Setting<'_>, done: &mpsc::Sender<
             .unwrap_or_else(PoisonError::into_inner)
             .pop_front();
         let Some(job) = next else { return };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        let result = runtime
-            .and_then(|runtime| runtime.block_on(run::run(job.row, job.kind, job.nth, setting)));
+        let result = sound(&job, setting);
         if done.blocking_send(Ended { job, result }).is_err() {
             return;
         }
     }
+}
+
+/// A run for which the machine had time, at the third attempt at the latest.
+fn sound(job: &Job, setting: &Setting<'_>) -> io::Result<Record> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let run = || runtime.block_on(run::run(job.row, job.kind, job.nth, setting));
+    let mut record = run()?;
+    for _ in 0..2 {
+        if record.is_sound() {
+            break;
+        }
+        eprintln!(
+            "{} through {}: the machine was too busy for {:.1} % of the calls; again",
+            job.row.name,
+            job.kind.name(),
+            100.0 * record.missed()
+        );
+        record = run()?;
+    }
+    Ok(record)
 }
 
 /// Takes what the runs give, until all have ended or a signal comes.

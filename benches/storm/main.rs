@@ -4,7 +4,8 @@
 //! `./dev storm`, or `cargo bench --bench storm -- --quick` for a first look. 1,000 calls a second, answered or not, with
 //! never more than one in flight on a connection and idle connections used again, as a Kitex client does. Each run has
 //! a proxy process of its own and instances on threads of their own, all on loopback. A call has failed when its
-//! caller saw an exception, a closed connection, its own time-out, or no answer by the run's end.
+//! caller saw an exception, a closed connection, its own time-out, or no answer by the run's end. A run for which the
+//! machine had no time is made again.
 //!
 //! Linux, with `haproxy` and `prlimit`; Envoy where `./dev bench proxy` has installed it.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a table for people is what it is for
@@ -55,7 +56,7 @@ pub struct Arguments {
     /// What to compare.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Kind::Tidegate, Kind::Haproxy, Kind::Envoy])]
     proxies: Vec<Kind>,
-    /// Runs side by side. Each takes about a sixth of a core.
+    /// Runs side by side. Each takes about a quarter of a core.
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=64))]
     parallel: u16,
     /// Calls per second.

@@ -19,7 +19,7 @@ pub struct Line {
     calls: Vec<f64>,
     failed: Vec<f64>,
     held_back: u64,
-    missed: f64,
+    unsound: u64,
     figures: Vec<Figure>,
     texts: Vec<String>,
 }
@@ -35,7 +35,7 @@ impl Line {
             calls: Vec::new(),
             failed: Vec::new(),
             held_back: 0,
-            missed: 0.0,
+            unsound: 0,
             figures: Vec::new(),
             texts: Vec::new(),
         }
@@ -47,8 +47,7 @@ impl Line {
         self.calls.push(record.log.calls.len() as f64);
         self.failed.push(record.log.failed() as f64);
         self.held_back = self.held_back.max(record.log.held_back);
-        let missed = record.log.missed as f64 / record.samples.last().map_or(1, |s| s.sent) as f64;
-        self.missed = self.missed.max(missed);
+        self.unsound += u64::from(!record.is_sound());
         if self.texts.is_empty() {
             self.texts.clone_from(&record.log.texts);
         }
@@ -69,14 +68,10 @@ impl Line {
         }
         let mut parts: Vec<String> = self.figures.iter().map(say).collect();
         if self.held_back > 0 {
-            parts.push(format!(
-                "{} not sent, for as many were unanswered as may",
-                self.held_back
-            ));
+            parts.push(format!("{} not sent (too many unanswered)", self.held_back));
         }
-        // The machine's fault, which no figure allows for.
-        if self.missed > 0.02 {
-            parts.push(format!("PACE LOST: {:.0} %", 100.0 * self.missed));
+        if self.unsound > 0 {
+            parts.push(format!("THE MACHINE WAS TOO BUSY in {}", self.unsound));
         }
         parts.join(", ")
     }
@@ -138,7 +133,7 @@ impl Line {
             .collect();
         json!({
             "row": self.row.name, "fault": self.row.fault, "through": self.kind.name(), "runs": self.runs,
-            "calls": middle(&self.calls), "failed": middle(&self.failed), "not_sent": self.held_back, "missed": self.missed,
+            "calls": middle(&self.calls), "failed": middle(&self.failed), "not_sent": self.held_back, "too_busy": self.unsound,
             "figures": figures, "met": self.is_met(), "failures_said": self.texts, "why_not": self.why_not,
         })
     }

@@ -44,7 +44,9 @@ pub struct Sample {
 
 /// A fault that has begun, or ended.
 pub struct Mark {
-    /// When, since the load began.
+    /// When it was told to, since the load began.
+    pub begun: Duration,
+    /// When it had done so.
     pub at: Duration,
     /// What the instances have from now on.
     pub fault: Fault,
@@ -62,8 +64,22 @@ pub struct Record {
     pub marks: Vec<Mark>,
     /// Which of the instances has the fault, the first of them where several do.
     pub faulty: usize,
-    /// Calls in flight at instances when they crashed.
+    /// Calls in flight at instances when they crashed, as they know it.
     pub cut: u64,
+}
+
+impl Record {
+    /// The share of calls that were due and not sent, since the machine had no time for them. Then the proxies may have
+    /// had none either.
+    pub fn missed(&self) -> f64 {
+        let sent = self.log.calls.len().max(1);
+        self.log.missed as f64 / sent as f64
+    }
+
+    /// Whether its figures say something of the proxy, and not of the machine.
+    pub fn is_sound(&self) -> bool {
+        self.missed() < 0.002
+    }
 }
 
 /// Runs one.
@@ -92,10 +108,12 @@ pub async fn run(row: &Row, kind: Kind, nth: usize, setting: &Setting<'_>) -> io
         }
         let due = |at: Duration| load.elapsed() >= WARM_UP + at;
         if let Some(step) = steps.next_if(|step| due(step.at)) {
+            let begun = load.elapsed();
             for instance in &instances[faulty..faulty + row.faulty()] {
                 instance.set(step.fault).await;
             }
             marks.push(Mark {
+                begun,
                 at: load.elapsed(),
                 fault: step.fault,
                 received: received(&instances),
