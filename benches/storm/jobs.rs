@@ -24,8 +24,8 @@ struct Ended {
     result: io::Result<Record>,
 }
 
-/// Does them all and puts each where it belongs. An error where any run failed, after all others were done; a signal ends
-/// all at once, and what is done by then stays.
+/// Does them all and puts each where it belongs. An error where any run failed, after all others were done; a signal
+/// ends all at once, and what is done by then stays.
 pub fn run_all(arguments: &Arguments, lines: &mut [Line]) -> io::Result<()> {
     let jobs: VecDeque<Job> = (0..arguments.runs())
         .flat_map(|nth| {

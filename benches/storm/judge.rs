@@ -27,8 +27,8 @@ impl Record {
         self.marks.iter().filter(|mark| mark.fault == Fault::None)
     }
 
-    /// The moments at which the proxy was seen to have taken the faulty endpoint out. Where it counts ejections, one that
-    /// came and went between two looks is seen too, since a re-try that fails ends soon.
+    /// The moments at which the proxy was seen to have taken the faulty endpoint out. Where it counts ejections, one
+    /// that came and went between two looks is seen too, since a re-try that fails ends soon.
     fn outs(&self) -> Vec<Duration> {
         let (mut was_out, mut counted, mut seen) = (false, 0, Vec::<Duration>::new());
         for sample in &self.samples {

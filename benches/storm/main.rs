@@ -1,8 +1,8 @@
 //! The storm: calls at a steady pace through tidegate, HAProxy and Envoy while instances refuse, hang, fail, slow down
 //! and crash; one table of what the callers saw, beside the goals.
 //!
-//! `./dev storm`, or `cargo bench --bench storm -- --quick` for a first look. 1,000 calls a second, answered or not, with
-//! never more than one in flight on a connection and idle connections used again, as a Kitex client does. Each run has
+//! `./dev storm`, or `cargo bench --bench storm -- --quick` for a first look. 1,000 calls a second, answered or not,
+//! with never more than one in flight on a connection and idle connections used again, as a Kitex client does. Each run has
 //! a proxy process of its own and instances on threads of their own, all on loopback. A call has failed when its
 //! caller saw an exception, a closed connection, its own time-out, or no answer by the run's end. A run for which the
 //! machine had no time is made again.
