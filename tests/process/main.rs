@@ -20,4 +20,5 @@ mod scarce;
 mod scrape;
 mod stale;
 mod stop;
+mod storm;
 mod syscalls;
