@@ -14,8 +14,9 @@
 //! | [`upstream`] | connections to instances: dialled, pooled |
 //!
 //! Beside the way: [`outcome`] is the one table of everything that can end a call, [`call`] and [`rpc`] are what
-//! travels, [`cluster`] is what a service's calls share, [`discovery`] binds clusters to their [`registry`],
-//! [`config`], [`metrics`], [`window`] and [`platform`] are leaves, and [`app`] builds all of it.
+//! travels, [`cluster`] is what a service's calls share, with its [`rate`] and its retry [`budget`], [`discovery`]
+//! binds clusters to their [`registry`], [`config`], [`metrics`], [`window`] and [`platform`] are leaves, and [`app`]
+//! builds all of it.
 #![warn(missing_docs)]
 
 pub mod admin;

@@ -54,7 +54,7 @@ fn tidegate(endpoints: &[SocketAddr], metrics: &str) -> State {
                     *out = true;
                 }
             }
-            "tidegate_ejections_total" if series.label("enforced") != "false" => {
+            "tidegate_ejections_total" if series.label("enforced") == "yes" => {
                 *state.ejections.get_or_insert(0) += series.value as u64;
             }
             "tidegate_breaker_state" if matches!(is, "open" | "half_open" | "forced_open") => {
