@@ -11,11 +11,11 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::budget::Budget;
-use crate::config::Policy;
+use crate::config::{HealthCheck, Policy};
 use crate::endpoint::{Endpoint, EndpointSet, Member, Waiters};
 use crate::health::{Peers, State};
 use crate::metrics::ServiceMetrics;
@@ -23,6 +23,7 @@ use crate::outcome::{Failed, Outcome};
 use crate::rate::RateSlot;
 use crate::upstream::connect::{ConnectError, connect};
 
+mod check;
 mod ejection;
 mod method;
 #[cfg(test)]
@@ -86,12 +87,14 @@ pub struct Cluster {
     trouble: Mutex<Option<Trouble>>,
     /// When the success rate was last judged.
     judged: Mutex<Instant>,
+    /// Places for the health checks under way.
+    checks: Arc<Semaphore>,
     control: Handle,
     me: Weak<Cluster>,
 }
 
 impl Cluster {
-    /// A service with no endpoints yet. Background connects run on `control`.
+    /// A service with no endpoints yet. Background connects and health checks run on `control`.
     pub fn new(name: &str, policy: Arc<Policy>, control: Handle, named: bool) -> Arc<Self> {
         let own_name: Arc<str> = name.into();
         Arc::new_cyclic(|me| Self {
@@ -114,6 +117,7 @@ impl Cluster {
             last_failure: Mutex::new(None),
             trouble: Mutex::new(None),
             judged: Mutex::new(Instant::now()),
+            checks: Arc::new(Semaphore::new(check::AT_ONCE)),
             control,
             me: me.clone(),
         })
@@ -134,10 +138,14 @@ impl Cluster {
     pub fn set_policy(&self, policy: &Arc<Policy>) {
         self.methods.set_policy(&policy.breaker, Instant::now());
         let before = self.policy.swap(policy.clone());
-        if before.balance == policy.balance && before.ejection == policy.ejection {
+        let same_checks = before.health_check == policy.health_check;
+        if before.balance == policy.balance && before.ejection == policy.ejection && same_checks {
             return;
         }
         let _one = self.dials.lock();
+        if !same_checks {
+            self.renew_checks(&policy.health_check);
+        }
         if before.ejection.enabled && !policy.ejection.enabled {
             self.pardon_all();
         }
@@ -156,6 +164,7 @@ impl Cluster {
                 // Likely a new process: no need to wait for the old one's times to run out.
                 endpoint.again.notify_one();
                 endpoint.health.release(Instant::now());
+                self.start_checks(&endpoint, &self.policy.load().health_check, true);
             }
         }
         *current = dials;
@@ -218,9 +227,10 @@ impl Cluster {
         *self.last_failure.lock() = Some(failed.clone());
     }
 
-    /// How the last connect failed.
+    /// How the last connect failed, or what a health check has said since.
     pub fn last_failure(&self, now: Instant) -> Failed {
-        let last = self.last_failure.lock().clone();
+        let last = || self.last_failure.lock().clone();
+        let last = self.kept_down(now).or_else(last);
         last.unwrap_or_else(|| Failed::new(Outcome::NoEndpoints, now))
     }
 
@@ -295,13 +305,13 @@ impl Cluster {
             .iter()
             .map(|m| (m.endpoint.addr, m.endpoint.clone()))
             .collect();
+        let checks = &self.policy.load().health_check;
         let all = dials
             .iter()
             .map(|dial| Member {
-                endpoint: known.remove(&dial.addr).unwrap_or_else(|| {
-                    let (waiters, peers) = (self.waiters.clone(), self.peers.clone());
-                    Endpoint::new(&self.name, dial.addr, waiters, peers)
-                }),
+                endpoint: known
+                    .remove(&dial.addr)
+                    .unwrap_or_else(|| self.found(dial.addr, checks)),
                 weight: dial.weight.max(1),
             })
             .collect();
@@ -310,6 +320,17 @@ impl Cluster {
             gone.remove();
         }
         self.put(all);
+    }
+
+    /// A new endpoint.
+    fn found(&self, addr: SocketAddr, checks: &HealthCheck) -> Arc<Endpoint> {
+        let (waiters, peers) = (self.waiters.clone(), self.peers.clone());
+        let endpoint = Endpoint::new(&self.name, addr, waiters, peers);
+        if checks.required {
+            endpoint.health.require_check(Instant::now());
+        }
+        self.start_checks(&endpoint, checks, checks.required);
+        endpoint
     }
 
     /// Makes the snapshot anew, with the same endpoints: a state changed. The caller holds the lock on the dials.
@@ -336,6 +357,9 @@ async fn revive(cluster: Weak<Cluster>, endpoint: Arc<Endpoint>) {
         tokio::select! {
             () = tokio::time::sleep_until(next) => {}
             () = endpoint.again.notified() => {}
+        }
+        if endpoint.health.next_connect().is_none() {
+            return;
         }
         let Some(cluster) = cluster.upgrade() else {
             return;

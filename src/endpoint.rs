@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::health::{Health, Peers};
 use crate::metrics::EndpointMetrics;
@@ -44,6 +46,8 @@ pub struct Endpoint {
     busy: AtomicU32,
     orphans: AtomicU32,
     removed: AtomicBool,
+    /// What checks its health.
+    checks: Mutex<Option<AbortOnDropHandle<()>>>,
 }
 
 /// Calls of one service that wait for a place.
@@ -78,6 +82,7 @@ impl Endpoint {
             busy: AtomicU32::new(0),
             orphans: AtomicU32::new(0),
             removed: AtomicBool::new(false),
+            checks: Mutex::new(None),
             name,
         })
     }
@@ -113,6 +118,12 @@ impl Endpoint {
         self.health.set_registered(false);
         self.again.notify_one();
         self.pool.clear();
+        self.set_checks(None);
+    }
+
+    /// What checks its health from now on, until it is replaced or the endpoint is gone.
+    pub fn set_checks(&self, task: Option<AbortOnDropHandle<()>>) {
+        *self.checks.lock() = task;
     }
 
     /// The registry has it again.

@@ -1,6 +1,7 @@
 //! An endpoint's state: up, on probation, down or ejected. One state machine, told what happened, asked for the state.
 //!
-//! - **down**: a connect failed. At once, outside of any cap: nobody can use it. The way back is a connect.
+//! - **down**: a connect failed. At once, outside of any cap: nobody can use it. The way back is a connect. Or its
+//!   health checks failed in a row ([`Checks`]); the way back is that they pass.
 //! - **probation**: one try was overdue, or an ejection ran out. A flag that the pick reads: one call at a time.
 //! - **ejected**: tries fail, and those of the other endpoints do not ([`Score`]). Bounded by [`Peers::held`], for a
 //!   time that doubles; the way back is probation.
@@ -17,6 +18,7 @@ use tokio::time::Instant;
 use crate::config::EjectionPolicy;
 use crate::outcome::{Charge, Outcome};
 
+mod checks;
 mod outage;
 mod peers;
 mod score;
@@ -26,7 +28,8 @@ pub mod success_rate;
 #[cfg(test)]
 mod tests;
 
-pub use outage::Outage;
+pub use checks::{Check, Checked, Checks, Missed};
+pub use outage::{Found, Outage};
 pub use peers::{Held, Peers};
 pub use score::{Reason, Score, mixed};
 
@@ -45,7 +48,7 @@ pub enum State {
     Up,
     /// One call at a time goes to it, while another endpoint is up.
     Probation,
-    /// It cannot be connected to.
+    /// It cannot be connected to, or fails its health checks.
     Down,
     /// Its tries fail: no call goes to it for a while.
     Ejected,
@@ -91,6 +94,7 @@ struct Inner {
     registered: bool,
     score: Score,
     outage: Option<Outage>,
+    checks: Checks,
     probation: Option<Probation>,
     ejection: Option<Ejection>,
     /// What keeps it from being ejected, though a detector found it.
@@ -134,6 +138,8 @@ pub struct Snapshot {
     pub mean_of_others: f64,
     /// Why it is down.
     pub outage: Option<Outage>,
+    /// How its health checks went.
+    pub checks: Checks,
     /// Why it is on probation.
     pub probation: Option<Probation>,
     /// Its ejection.
@@ -167,6 +173,7 @@ impl Health {
                 registered: true,
                 score: Score::default(),
                 outage: None,
+                checks: Checks::default(),
                 probation: None,
                 ejection: None,
                 held: None,
@@ -328,6 +335,13 @@ impl Health {
         was
     }
 
+    /// A check that began then has passed: an ejection older than that ends (Envoy's
+    /// `successful_active_health_check_uneject_host`). True if there was one.
+    pub fn release_from_before(&self, began: Instant, now: Instant) -> bool {
+        let since = self.inner.lock().ejection.map(|ejection| ejection.since);
+        since.is_some_and(|since| since <= began) && self.release(now)
+    }
+
     /// Forgets ejection and probation: the policy no longer wants them. True if the state changed.
     pub fn pardon(&self) -> bool {
         self.change(|inner, _| {
@@ -337,7 +351,8 @@ impl Health {
         .is_some()
     }
 
-    /// A connect failed at `now`. True if the endpoint was not down until then. `jitter` is between -1 and 1.
+    /// A connect failed at `now`. True if the endpoint was not down until then. `jitter` is between -1 and 1. Where
+    /// checks keep it down this is no news: they fail as well, and only they end it.
     pub fn connect_failed(
         &self,
         outcome: Outcome,
@@ -348,24 +363,22 @@ impl Health {
         let mut first = false;
         self.change(|inner, _| {
             first = inner.outage.is_none();
+            if inner.is_kept_by_checks() {
+                return;
+            }
             let outage = Outage::after(inner.outage.as_ref(), outcome, detail, now, jitter);
             inner.outage = Some(outage);
         });
         first
     }
 
-    /// A connect succeeded. True if the endpoint was down until then.
+    /// A connect succeeded. True if the endpoint was down until then, and a connect ends that.
     pub fn connected(&self) -> bool {
         if self.state() != State::Down {
             return false;
         }
         let mut was = false;
-        self.change(|inner, _| {
-            was = inner.outage.take().is_some();
-            inner.score.break_run();
-            // Only a try told of that one; it was another time.
-            inner.probation = inner.probation.filter(|p| p.returned.is_some());
-        });
+        self.change(|inner, _| was = !inner.is_kept_by_checks() && inner.back());
         was
     }
 
@@ -374,16 +387,20 @@ impl Health {
         self.change(|inner, _| inner.registered = registered);
     }
 
-    /// When it may be back: the next background connect, or the end of its ejection. `None` while calls go to it.
+    /// When it may be back: the next background connect or check, or the end of its ejection. `None` while calls go to it.
     pub fn returns_at(&self) -> Option<Instant> {
         let inner = self.inner.lock();
         let connect = inner.outage.as_ref().map(|outage| outage.next);
         connect.or_else(|| inner.ejection.map(|ejection| ejection.until))
     }
 
-    /// When the next background connect is due; `None` unless it is down.
+    /// When the next background connect is due; `None` unless it is down by a connect.
     pub fn next_connect(&self) -> Option<Instant> {
-        self.inner.lock().outage.as_ref().map(|outage| outage.next)
+        let inner = self.inner.lock();
+        let outage = inner.outage.as_ref();
+        outage
+            .filter(|outage| outage.found == Found::ByConnect)
+            .map(|outage| outage.next)
     }
 
     /// The end of its ejection.
@@ -422,6 +439,7 @@ impl Health {
             score: inner.score,
             mean_of_others: self.peers.mean_of_others(inner.score.raw()),
             outage: inner.outage.clone(),
+            checks: inner.checks.clone(),
             probation: inner.probation,
             ejection: inner.ejection,
             held: inner.held,
@@ -464,6 +482,20 @@ impl Inner {
 
     fn standing(&self) -> Option<(State, u32)> {
         self.registered.then(|| (self.state(), self.score.raw()))
+    }
+
+    /// No connect ends its outage.
+    fn is_kept_by_checks(&self) -> bool {
+        let outage = self.outage.as_ref();
+        outage.is_some_and(|outage| outage.found != Found::ByConnect)
+    }
+
+    /// It is down no more. True if it was.
+    fn back(&mut self) -> bool {
+        self.score.break_run();
+        // Only a try told of that one; it was another time.
+        self.probation = self.probation.filter(|p| p.returned.is_some());
+        self.outage.take().is_some()
     }
 
     /// A try succeeded.

@@ -12,6 +12,7 @@ use crate::buffer::Buf;
 use crate::frame::Decoder;
 use crate::platform::{self, Idle, TcpStats};
 
+pub mod check;
 pub mod connect;
 #[cfg(test)]
 mod tests;

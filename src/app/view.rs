@@ -11,6 +11,7 @@ use crate::cluster::Cluster;
 use crate::config::Source;
 use crate::discovery::Followed;
 use crate::endpoint::Endpoint;
+use crate::health::{Found, Outage};
 use crate::outcome::human;
 use crate::registry::Shown;
 
@@ -149,12 +150,20 @@ fn state(endpoint: &Endpoint) -> serde_json::Map<String, Value> {
         let ago = human(now.saturating_duration_since(outage.last));
         let next = human(outage.next.saturating_duration_since(now));
         let since = human(now.saturating_duration_since(outage.since));
-        let why = format!(
-            "down for {since}: {} {ago} ago ({}), {} failed, next connect in {next}",
-            outage.outcome.label(),
-            outage.detail,
-            outage.failures
-        );
+        let Outage { found, detail, .. } = &outage;
+        let why = match found {
+            Found::ByConnect => format!(
+                "down for {since}: {} {ago} ago ({detail}), {} failed, next connect in {next}",
+                outage.outcome.label(),
+                outage.failures
+            ),
+            Found::ByCheck => {
+                format!("down for {since}: {detail}, {ago} ago, next check in about {next}")
+            }
+            Found::Unchecked => {
+                format!("no call before its first passed health check, for {since}: {detail}")
+            }
+        };
         map.insert("state_why".into(), why.into());
     }
     map

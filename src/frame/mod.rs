@@ -7,6 +7,7 @@
 //! [`with_timeout`], [`with_string`] and [`with_seqid`]. [`verdict`] reads how a reply turned out.
 
 mod answer;
+mod ask;
 mod bad;
 mod decode;
 mod edit;
@@ -20,6 +21,7 @@ mod verdict;
 mod walk;
 
 pub use answer::{MAX_TEXT, exception};
+pub use ask::empty_call;
 pub use bad::BadFrame;
 pub use decode::{Decoder, Progress};
 pub use edit::{Digits, with_seqid, with_string, with_timeout};

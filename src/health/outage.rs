@@ -1,9 +1,10 @@
-//! Down: an endpoint that cannot be connected to, and when it is dialled again.
+//! Down: an endpoint that cannot be connected to, or fails its health checks, and what it waits for.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Missed;
 use crate::outcome::Outcome;
 
 /// The first background connect after an endpoint went down.
@@ -13,20 +14,33 @@ pub(super) const SOON: Duration = Duration::from_millis(800);
 pub(super) const LATE: Duration = Duration::from_secs(5);
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How an outage was found, and so what ends it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Found {
+    /// A connect failed. A connect that succeeds ends it, and so does a check that passes.
+    ByConnect,
+    /// Checks failed in a row. Only checks end it: what hangs takes connections.
+    ByCheck,
+    /// Nothing has failed: it must pass a check before its first call. Its first pass ends it.
+    Unchecked,
+}
+
 /// Why an endpoint is down, and what happens next.
 #[derive(Clone, Debug)]
 pub struct Outage {
     /// When it went down.
     pub since: Instant,
-    /// Connects that failed since, the first included.
+    /// How it was found.
+    pub found: Found,
+    /// Connects, or checks, that failed since; those in a row that it took included.
     pub failures: u32,
-    /// How the last connect failed.
+    /// How the last of them failed.
     pub outcome: Outcome,
-    /// What the system said.
+    /// What the system said; for checks the whole sentence.
     pub detail: Box<str>,
     /// When that was.
     pub last: Instant,
-    /// When the next background connect is due.
+    /// When the next background connect is due, or about when the next check.
     pub next: Instant,
     wait: Duration,
 }
@@ -46,12 +60,60 @@ impl Outage {
         };
         Self {
             since,
+            found: Found::ByConnect,
             failures,
             outcome,
             detail: detail.into(),
             last: now,
             next: now + wait.mul_f64(1.0 + jitter / 10.0),
             wait,
+        }
+    }
+
+    /// The outage of an endpoint that may get no call before its first check, which begins `now`.
+    pub(super) fn unchecked(now: Instant) -> Self {
+        Self {
+            since: now,
+            found: Found::Unchecked,
+            failures: 0,
+            outcome: Outcome::NoEndpoints,
+            detail: "not checked yet".into(),
+            last: now,
+            next: now,
+            wait: FIRST,
+        }
+    }
+
+    /// The outage after one more failed check; the next one comes at `next`.
+    pub(super) fn after_check(
+        before: Option<&Self>,
+        failures: u32,
+        missed: &Missed,
+        now: Instant,
+        next: Instant,
+    ) -> Self {
+        let times = match failures {
+            1 => "once".to_owned(),
+            n => format!("{n} times"),
+        };
+        Self {
+            since: before.map_or(now, |outage| outage.since),
+            found: before.map_or(Found::ByCheck, |outage| outage.found),
+            failures,
+            outcome: missed.outcome,
+            detail: format!("health check failed {times}: {}", missed.detail).into(),
+            last: now,
+            next,
+            wait: FIRST,
+        }
+    }
+
+    /// The same outage, left to background connects, of which the first is due `now`.
+    pub(super) fn left_to_connects(self, now: Instant) -> Self {
+        Self {
+            found: Found::ByConnect,
+            next: now,
+            ..self
         }
     }
 

@@ -165,6 +165,8 @@ table! {
         "1 for the state a method's breaker is in, 0 for those it was in.");
     BREAKER_TRANSITIONS = counter("tidegate_breaker_transitions_total", &["service", "method", "to"],
         "Changes of a breaker's state: closed, open, half_open, forced_open or forced_closed.");
+    HEALTH_CHECKS = counter("tidegate_health_checks_total", &["service", "result"],
+        "Active health checks of instances, by result: pass or fail.");
     FINDINGS = gauge("tidegate_findings", &["service", "code"],
         "Addresses that show a finding now, by its code; see tidegate explain.");
     REGISTRY_UP = gauge("tidegate_registry_up", &["registry"],

@@ -38,6 +38,7 @@ pub struct ServiceMetrics {
     deadlines: Counters,
     retries: Family<(&'static str, &'static str), Counter>,
     ejections: Family<(&'static str, &'static str), Counter>,
+    checks: Counters,
     findings: Gauges,
 }
 
@@ -61,6 +62,7 @@ impl ServiceMetrics {
             deadlines: Family::new(6),
             retries: Family::new(3 * OUTCOMES),
             ejections: Family::new(9),
+            checks: Family::new(2),
             findings: Family::new(64),
             service: service.into(),
             scope,
@@ -115,6 +117,11 @@ impl ServiceMetrics {
         if let Some(counter) = self.ejections.get((reason, enforced), resolve) {
             counter.inc();
         }
+    }
+
+    /// A health check of an endpoint ended so: pass or fail.
+    pub fn check(&self, result: &'static str) {
+        self.count(&self.checks, &names::HEALTH_CHECKS, result);
     }
 
     /// This many of the service's addresses show this finding now.

@@ -187,7 +187,8 @@ async fn wait_for_registry<C: Call>(call: &C) -> Result<(), Failed> {
 }
 
 /// Every endpoint is down, or there is none. The endpoint nearest to its return is dialled by one call at a time; the
-/// others wait for that. `None`: look again, something came up.
+/// others wait for that. One that fails its health checks is dialled as well, since a wrong check must not stop a
+/// service; one that must pass its first check before any call is not. `None`: look again, something came up.
 async fn rescue<C: Call>(call: &C) -> Result<Option<(Place, Box<Conn>)>, Failed> {
     let target = call.shared().target();
     let cluster = &target.cluster;
@@ -208,7 +209,8 @@ async fn rescue<C: Call>(call: &C) -> Result<Option<(Place, Box<Conn>)>, Failed>
         return Err(all_down(cluster, cluster.last_failure(Instant::now())));
     };
     let Some(place) = nearest(cluster, &call.course().tried) else {
-        return Err(no_endpoints(cluster));
+        drop(turn);
+        return first_pass(call).await.map(|()| None);
     };
     let began = Instant::now();
     let dialled = timeout_at(until(call), start(target, place)).await;
@@ -222,13 +224,43 @@ async fn rescue<C: Call>(call: &C) -> Result<Option<(Place, Box<Conn>)>, Failed>
     }
 }
 
-/// A place at the endpoint that is nearest to its return, one not tried before others.
+/// Every endpoint must pass a health check before its first call. The call waits for the first of those checks, for as
+/// long as for a connect.
+async fn first_pass<C: Call>(call: &C) -> Result<(), Failed> {
+    let target = call.shared().target();
+    let (cluster, until) = (&target.cluster, until(call));
+    let patience = until.min(Instant::now() + target.service.connect_timeout);
+    let _waiting = Waiting::enter(cluster, target.service.max_waiting, call)?;
+    let mut bell = pin!(cluster.waiters.bell.notified());
+    loop {
+        // From here on nothing is missed.
+        bell.as_mut().enable();
+        if cluster.set().available() > 0 {
+            return Ok(());
+        }
+        if !cluster.awaits_first_check() || Instant::now() >= patience {
+            break;
+        }
+        if timeout_at(patience, bell.as_mut()).await.is_ok() {
+            bell.set(cluster.waiters.bell.notified());
+        }
+    }
+    if Instant::now() >= until {
+        let why = "no endpoint has passed its first health check";
+        return Err(too_late(call, Phase::Connect, why));
+    }
+    Err(all_down(cluster, cluster.last_failure(Instant::now())))
+}
+
+/// A place at the endpoint that is nearest to its return, one not tried before others; never one that must pass its
+/// first health check.
 fn nearest(cluster: &Cluster, tried: &Tried) -> Option<Place> {
     let set = cluster.set();
     let order = |e: &Arc<crate::endpoint::Endpoint>| (tried.contains(e.id), e.health.returns_at());
     set.all
         .iter()
         .map(|m| &m.endpoint)
+        .filter(|e| !e.health.is_unchecked())
         .min_by_key(|e| order(e))?
         .place(0)
 }
@@ -270,6 +302,8 @@ fn how(failed: &Failed) -> String {
         (Outcome::ConnectRefused, _) => "refused (P01)".to_owned(),
         (Outcome::ConnectTimeout, _) => "timed out (P02)".to_owned(),
         (Outcome::Unreachable, Some(said)) => format!("unreachable (P03: {said})"),
+        // A health check's own words.
+        (Outcome::NoEndpoints, Some(said)) => said.to_owned(),
         (outcome, said) => format!("{}: {}", outcome.label(), said.unwrap_or("no reason given")),
     }
 }

@@ -1,0 +1,23 @@
+//! The one call that tidegate makes on its own: a health check's.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::Kind;
+
+/// A framed, strict binary Thrift call of `method` without arguments. Every Kitex server reads it, whatever else it
+/// reads.
+///
+/// ```text
+/// length │ 0x80010001 │ name │ seqid │ stop
+/// ```
+pub fn empty_call(method: &str, seqid: i32) -> Bytes {
+    let len = 4 + 4 + method.len() + 4 + 1;
+    let mut out = BytesMut::with_capacity(4 + len);
+    out.put_u32(len as u32);
+    out.put_u32(0x8001_0000 | Kind::Call as u32);
+    out.put_u32(method.len() as u32);
+    out.put_slice(method.as_bytes());
+    out.put_i32(seqid);
+    out.put_u8(0);
+    out.freeze()
+}
