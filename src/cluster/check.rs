@@ -17,6 +17,9 @@ use crate::health::{Checked, Found, Missed};
 use crate::outcome::{Failed, Outcome};
 use crate::upstream::check::check;
 
+#[cfg(test)]
+mod tests;
+
 /// Checks of one service under way at once, at most: the others wait.
 pub(super) const AT_ONCE: usize = 64;
 

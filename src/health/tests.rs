@@ -3,6 +3,7 @@ use super::outage::{LATE, PATIENCE, SOON};
 use super::*;
 
 mod any_sequence;
+mod checks;
 mod detectors;
 mod way_back;
 

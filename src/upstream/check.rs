@@ -14,6 +14,9 @@ use crate::frame::{self, Decoder, Limits, Progress, Side};
 use crate::health::Missed;
 use crate::outcome::{Outcome, human};
 
+#[cfg(test)]
+mod tests;
+
 /// Of a reply no more is read: who has sent so much of one speaks.
 const ENOUGH: usize = 64 * 1024;
 

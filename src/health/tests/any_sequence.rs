@@ -3,12 +3,14 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::HealthCheck;
 
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Ended(usize, Charge),
     ConnectFailed(usize),
     Connected(usize),
+    Checked(usize, bool),
     Registered(usize, bool),
     TimePasses(u64),
 }
@@ -25,6 +27,7 @@ fn event(n: usize) -> impl Strategy<Value = Event> {
         20 => (0..n, charge).prop_map(|(i, charge)| Event::Ended(i, charge)),
         2 => (0..n).prop_map(Event::ConnectFailed),
         2 => (0..n).prop_map(Event::Connected),
+        4 => (0..n, any::<bool>()).prop_map(|(i, passed)| Event::Checked(i, passed)),
         1 => (0..n, any::<bool>()).prop_map(|(i, registered)| Event::Registered(i, registered)),
         2 => (1..20_000u64).prop_map(Event::TimePasses),
     ]
@@ -64,6 +67,17 @@ impl World {
             }
             Event::Connected(i) => {
                 self.all[i].connected();
+            }
+            Event::Checked(i, passed) => {
+                let missed = Missed {
+                    outcome: Outcome::ReadDeadline,
+                    detail: "".into(),
+                };
+                let result = if passed { Ok(()) } else { Err(missed) };
+                self.all[i].checked(&result, &HealthCheck::default(), self.now);
+                if passed {
+                    self.all[i].release_from_before(self.now, self.now);
+                }
             }
             Event::Registered(i, registered) => {
                 self.registered[i] = registered;
@@ -135,6 +149,7 @@ proptest! {
                 Event::Ended(i, charge) => Event::Ended(i % n, charge),
                 Event::ConnectFailed(i) => Event::ConnectFailed(i % n),
                 Event::Connected(i) => Event::Connected(i % n),
+                Event::Checked(i, passed) => Event::Checked(i % n, passed),
                 Event::Registered(i, registered) => Event::Registered(i % n, registered),
                 passes @ Event::TimePasses(_) => passes,
             };
