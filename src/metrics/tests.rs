@@ -58,6 +58,7 @@ impl Everything {
         self.service.deadline_source("caller");
         self.service.retry("reset", "ok");
         self.service.ejection("consecutive", "yes");
+        self.service.check("pass");
         self.service.findings("R02", 1);
         self.method.duration.record(Duration::from_millis(3));
         self.calls.count(0, "ok");
