@@ -347,7 +347,7 @@ impl Cluster {
         }
         let set = EndpointSet::new(all, &policy, self.peers.clone());
         self.set.store(Arc::new(set));
-        self.waiters.bell.notify_waiters();
+        self.waiters.ring();
     }
 }
 

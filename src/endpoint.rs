@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -14,9 +14,11 @@ use crate::upstream::Pool;
 
 mod load;
 mod set;
+mod waiters;
 
 pub use load::Load;
 pub use set::{EndpointSet, Member, Pick};
+pub use waiters::Waiters;
 
 /// The most orphans that one endpoint may hold places for.
 pub const MAX_ORPHANS: u32 = 64;
@@ -48,15 +50,6 @@ pub struct Endpoint {
     removed: AtomicBool,
     /// What checks its health.
     checks: Mutex<Option<AbortOnDropHandle<()>>>,
-}
-
-/// Calls of one service that wait for a place.
-#[derive(Default)]
-pub struct Waiters {
-    /// How many wait.
-    pub count: AtomicUsize,
-    /// Rung when a place, an endpoint or a connection became free.
-    pub bell: Notify,
 }
 
 impl Endpoint {
@@ -169,8 +162,6 @@ impl Drop for Place {
         if self.orphan {
             self.endpoint.orphans.fetch_sub(1, Relaxed);
         }
-        if self.endpoint.waiters.count.load(Relaxed) > 0 {
-            self.endpoint.waiters.bell.notify_one();
-        }
+        self.endpoint.waiters.ring();
     }
 }

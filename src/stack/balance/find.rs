@@ -1,7 +1,6 @@
 //! The rare part of balancing: waiting for a place, for the registry, for a connect; and the rescue of a service whose
 //! every endpoint is down.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -114,26 +113,17 @@ fn too_late<C: Call>(call: &C, phase: Phase, what: &str) -> Failed {
 /// Waits in the service's queue while every place is taken; those who wait already have theirs first. Never `Full`.
 async fn wait_for_place<C: Call>(call: &C) -> Result<Pick, Failed> {
     let target = call.shared().target();
-    let (waiters, limit) = (&target.cluster.waiters, target.service.max_waiting);
-    let (_waiting, mut turn) = Waiting::enter(&target.cluster, limit, call)?;
-    // Bells wake in the order in which they were hung up.
-    let mut bell = pin!(waiters.bell.notified());
+    let (cluster, limit) = (&target.cluster, target.service.max_waiting);
+    let _waiting = Waiting::enter(cluster, limit, call)?;
+    let line = cluster.waiters.line_up();
     loop {
-        if std::mem::replace(&mut turn, true) {
-            match pick(call) {
-                Pick::Full => {}
-                other => return Ok(other),
-            }
+        if timeout_at(until(call), line.turn()).await.is_err() {
+            let why = "every endpoint's places are taken";
+            return Err(too_late(call, Phase::Queue, why));
         }
-        // A ring may have gone to somebody who left: look again now and then.
-        let look = Instant::now() + Duration::from_millis(100);
-        match timeout_at(look.min(until(call)), bell.as_mut()).await {
-            Ok(()) => bell.set(waiters.bell.notified()),
-            Err(_) if Instant::now() >= until(call) => {
-                let why = "every endpoint's places are taken";
-                return Err(too_late(call, Phase::Queue, why));
-            }
-            Err(_) => {}
+        match pick(call) {
+            Pick::Full => {}
+            other => return Ok(other),
         }
     }
 }
@@ -142,12 +132,7 @@ async fn wait_for_place<C: Call>(call: &C) -> Result<Pick, Failed> {
 struct Waiting<'a>(&'a Cluster);
 
 impl<'a> Waiting<'a> {
-    /// True if nobody else waits.
-    fn enter<C: Call>(
-        cluster: &'a Cluster,
-        limit: usize,
-        call: &C,
-    ) -> Result<(Self, bool), Failed> {
+    fn enter<C: Call>(cluster: &'a Cluster, limit: usize, call: &C) -> Result<Self, Failed> {
         let waiting = Self(cluster);
         let before = cluster.waiters.count.fetch_add(1, Relaxed);
         if before >= limit {
@@ -156,7 +141,7 @@ impl<'a> Waiting<'a> {
                 .limit(Limit::Count("max_waiting", limit), Duration::ZERO)
                 .because(format!("{limit} calls wait for a place already")));
         }
-        Ok((waiting, before == 0))
+        Ok(waiting)
     }
 }
 
@@ -231,19 +216,16 @@ async fn first_pass<C: Call>(call: &C) -> Result<(), Failed> {
     let (cluster, until) = (&target.cluster, until(call));
     let patience = until.min(Instant::now() + target.service.connect_timeout);
     let _waiting = Waiting::enter(cluster, target.service.max_waiting, call)?;
-    let mut bell = pin!(cluster.waiters.bell.notified());
+    let line = cluster.waiters.line_up();
     loop {
-        // From here on nothing is missed.
-        bell.as_mut().enable();
         if cluster.set().available() > 0 {
             return Ok(());
         }
         if !cluster.awaits_first_check() || Instant::now() >= patience {
             break;
         }
-        if timeout_at(patience, bell.as_mut()).await.is_ok() {
-            bell.set(cluster.waiters.bell.notified());
-        }
+        // Rung or not: the instant is looked at again.
+        let _ = timeout_at(patience, line.turn()).await;
     }
     if Instant::now() >= until {
         let why = "no endpoint has passed its first health check";
