@@ -9,6 +9,7 @@ mod captures;
 mod drain;
 mod failures;
 mod framings;
+mod health_checks;
 mod hostile;
 mod limits;
 mod mux;
