@@ -368,6 +368,10 @@ impl Health {
             }
             let outage = Outage::after(inner.outage.as_ref(), outcome, detail, now, jitter);
             inner.outage = Some(outage);
+            if outcome == Outcome::ConnectRefused {
+                // Nobody is there: what comes back is another process, and owes nothing for this one.
+                inner.ejection = None;
+            }
         });
         first
     }

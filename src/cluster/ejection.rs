@@ -12,6 +12,7 @@ use crate::config::EjectionPolicy;
 use crate::endpoint::{Endpoint, EndpointSet, Member};
 use crate::health::{Ejection, Held, Learned, Reason, State, success_rate};
 use crate::outcome::{Charge, human};
+use crate::upstream::connect::connect;
 
 impl Cluster {
     /// A try at this endpoint ended, with this charge.
@@ -157,8 +158,15 @@ impl Cluster {
     }
 }
 
-/// When its time is over, an ejected endpoint is on probation.
+/// When its time is over, an ejected endpoint is on probation. At once one connect asks whether it is there at all:
+/// calls that broke off together may mean that its process ended, and then it is down, and back as soon as it listens.
 async fn come_back(cluster: Weak<Cluster>, endpoint: Arc<Endpoint>, ejection: Ejection) {
+    if let Some(cluster) = cluster.upgrade()
+        && let Err(error) = connect(endpoint.addr, cluster.policy().connect_timeout).await
+        && error.outcome.row().endpoint == Charge::Down
+    {
+        cluster.connect_failed(&endpoint, &error);
+    }
     tokio::time::sleep_until(ejection.until).await;
     let Some(cluster) = cluster.upgrade() else {
         return;

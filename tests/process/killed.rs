@@ -39,7 +39,9 @@ async fn kill_one(policy: &str) -> Killed {
     let dead = Instant::now();
     load.more(500);
     let labels = [("endpoint", &*victim), ("state", "down")];
-    assert_eq!(proxy.metric("tidegate_endpoint_state", &labels), Some(1.0));
+    eventually("it is down", || {
+        proxy.metric("tidegate_endpoint_state", &labels) == Some(1.0)
+    });
     assert!(
         proxy.services().contains("Connection refused"),
         "/services says why"

@@ -112,7 +112,7 @@ async fn its_share_grows_over_slow_start_after_an_ejection_and_not_after_being_d
 async fn an_ejected_endpoint_that_goes_down_is_ejected_still_when_it_is_back() {
     let (all, peers) = endpoints(2);
     eject(&all[0], 0.0);
-    all[0].connect_failed(Outcome::ConnectRefused, "", Instant::now(), 0.0);
+    all[0].connect_failed(Outcome::ConnectTimeout, "", Instant::now(), 0.0);
     assert_eq!(all[0].state(), State::Down);
     assert_eq!(
         (peers.count(State::Down), peers.count(State::Ejected)),
@@ -120,6 +120,10 @@ async fn an_ejected_endpoint_that_goes_down_is_ejected_still_when_it_is_back() {
     );
     all[0].connected();
     assert_eq!(all[0].state(), State::Ejected);
+    // Unless nobody was there any more: then it is another process that comes back.
+    all[0].connect_failed(Outcome::ConnectRefused, "", Instant::now(), 0.0);
+    all[0].connected();
+    assert_eq!(all[0].state(), State::Up);
 }
 
 #[tokio::test(start_paused = true)]
