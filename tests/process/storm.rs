@@ -2,6 +2,7 @@
 //! binary, at the built-in policies; black holes alone are tried again sooner. Counts and states are asserted, never
 //! speed; the long form is `./dev storm`.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use scripted::header::key;
@@ -19,6 +20,7 @@ const WARM: u64 = 100;
 
 /// Instances, the proxy before them, and calls on their way.
 struct Storm {
+    listen: SocketAddr,
     instances: Vec<Instance>,
     proxy: Tidegate,
     load: Load,
@@ -42,18 +44,30 @@ impl Storm {
             let fault = if nth == 0 { first } else { Fault::None };
             instances.push(Instance::start(free(), USUAL, fault).await.unwrap());
         }
-        let (listen, endpoints) = (free(), instances.iter().map(Instance::address));
-        let endpoints: Vec<_> = endpoints.collect();
-        let config = listener("storm", listen, "storm") + &service("storm", &endpoints, policy);
-        let proxy = Tidegate::start(&config);
+        let listen = free();
+        let proxy = Tidegate::start(&config(listen, &instances, policy));
         let load = Load::start(calls(Plan::new(listen, RATE)));
         let storm = Self {
+            listen,
             instances,
             proxy,
             load,
         };
         storm.more(WARM).await;
         storm
+    }
+
+    /// Another policy, by HUP.
+    async fn reload(&self, policy: &str) {
+        let reloads = || {
+            let labels = [("result", "ok")];
+            self.proxy.count("tidegate_config_reloads_total", &labels)
+        };
+        let before = tokio::task::block_in_place(reloads);
+        self.proxy
+            .rewrite(&config(self.listen, &self.instances, policy));
+        self.proxy.signal("HUP");
+        eventually("the reload", || reloads() == before + 1).await;
     }
 
     /// Waits until so many more calls were sent.
@@ -99,6 +113,11 @@ impl Storm {
         let log = self.load.end(PATIENCE).await;
         (log, self.instances)
     }
+}
+
+fn config(listen: SocketAddr, instances: &[Instance], policy: &str) -> String {
+    let endpoints: Vec<_> = instances.iter().map(Instance::address).collect();
+    listener("storm", listen, "storm") + &service("storm", &endpoints, policy)
 }
 
 /// As the harness's own, without holding up the load on this runtime.
@@ -318,4 +337,53 @@ async fn a_lone_instance_that_hung_has_its_calls_back() {
     );
     let hung_up = log.calls.iter().filter(|call| call.end == End::HungUp);
     assert!(hung_up.filter(|call| call.sent < recovered).count() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_under_the_storm_keeps_the_states_whose_policy_did_not_change() {
+    let policy = |breaker: &str, ejection: &str| {
+        format!(
+            "[service.breaker]\ncooling = \"60s\"\n{breaker}\n[service.ejection]\nbase_ejection_time = \"60s\"\n{ejection}"
+        )
+    };
+    let storm = Storm::start_with(&policy("", ""), 3, Fault::None, |plan| Plan {
+        methods: &["Echo", "Echo", "Bad"],
+        ..plan
+    })
+    .await;
+    storm.instances[0].set(Fault::Fail(1.0)).await;
+    storm.ejected(0).await;
+    for instance in &storm.instances[1..] {
+        instance.set(Fault::FailMethod("Bad")).await;
+    }
+    eventually("its breaker opens", || storm.breaker("Bad", "open")).await;
+    let opened = || {
+        let labels = [("method", "Bad"), ("to", "open")];
+        storm
+            .proxy
+            .count("tidegate_breaker_transitions_total", &labels)
+    };
+    assert_eq!(opened(), 1);
+
+    storm.reload(&policy("", "max_ejection_percent = 40")).await;
+    storm.more(100).await;
+    assert!(
+        storm.breaker("Bad", "open") && opened() == 1,
+        "it was not touched"
+    );
+    assert!(storm.is(0, "ejected"), "one of three is within the new cap");
+
+    storm
+        .reload(&policy("min_samples = 30", "max_ejection_percent = 40"))
+        .await;
+    eventually("the breaker began anew, and opened again", || opened() == 2).await;
+    assert!(storm.is(0, "ejected"), "its policy did not change");
+
+    storm
+        .reload(&policy("min_samples = 30", "max_ejection_percent = 30"))
+        .await;
+    eventually("one of three is too many now", || !storm.is(0, "ejected")).await;
+    let (log, _) = storm.end().await;
+    let cut = log.calls.iter().filter(|call| call.end == End::Closed);
+    assert_eq!(cut.count(), 0, "no reload cuts a call");
 }
