@@ -11,6 +11,8 @@ mod instance;
 mod load;
 #[path = "../support/process.rs"]
 mod process;
+#[path = "../support/prometheus.rs"]
+mod prometheus;
 
 mod black_hole;
 mod killed;

@@ -1,23 +1,13 @@
 //! A real Prometheus that scrapes a running tidegate, and promtool's opinion of what it gets.
 
 use std::io::Write;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use scripted::header::key;
 use scripted::{Act, Answer, Client, Framing, Header, Options};
 
 use crate::process::{Tidegate, eventually, free, http, listener, service};
-
-/// Killed when dropped.
-struct Prometheus(Child);
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use crate::prometheus::Prometheus;
 
 /// Calls that end in many ways, so that most series exist.
 async fn calls_of_all_kinds(listen: std::net::SocketAddr, many: std::net::SocketAddr) {
@@ -105,40 +95,16 @@ async fn a_real_prometheus_scrapes_it_and_promtool_finds_nothing() {
     let complaints = promtool(&text);
     assert!(complaints.is_empty(), "{complaints}");
 
-    let folder = tempfile::tempdir().unwrap();
-    let web = free();
-    let scrape = format!(
-        "global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}\n\
-         scrape_configs: [{{job_name: tidegate, static_configs: [{{targets: ['{remote}']}}]}}]\n"
-    );
-    std::fs::write(folder.path().join("prometheus.yml"), scrape).unwrap();
-    let mut command = Command::new("prometheus");
-    command.current_dir(folder.path());
-    command.args([
-        "--config.file=prometheus.yml",
-        "--storage.tsdb.path=data",
-        "--log.level=error",
-    ]);
-    command.arg(format!("--web.listen-address={web}"));
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    let _prometheus = Prometheus(
-        command
-            .spawn()
-            .expect("prometheus is needed: apt-get install prometheus"),
-    );
-    let query = |what: &str| {
-        http(web, "GET", &format!("/api/v1/query?query={what}"))
-            .map_or(String::new(), |(_, body)| body)
-    };
+    let prometheus = Prometheus::start(remote, "200ms");
     eventually("Prometheus has scraped it", || {
-        query("up").contains("\"1\"]")
+        prometheus.query("up").contains("\"1\"]")
     });
-    let answer = query("tidegate_calls_total%7Boutcome=%22business_error%22%7D");
+    let answer = prometheus.query("tidegate_calls_total{outcome=\"business_error\"}");
     assert!(
         answer.contains("\"service\":\"item\"") && answer.contains(",\"1\"]"),
         "{answer}"
     );
-    let answer = query("histogram_quantile(0.5,tidegate_added_duration_seconds_bucket)");
+    let answer = prometheus.query("histogram_quantile(0.5,tidegate_added_duration_seconds_bucket)");
     assert!(answer.contains("\"listener\":\"item\""), "{answer}");
     assert_eq!(proxy.get("/healthz").unwrap().0, 200);
     assert_eq!(
