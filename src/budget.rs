@@ -25,6 +25,17 @@ const SECONDS: u64 = 10;
 /// Buckets of it.
 const BUCKETS: usize = 20;
 
+/// How a budget stands at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Calls of the last ten seconds.
+    pub calls: u64,
+    /// Resends among the last ten seconds' tries.
+    pub resends: u64,
+    /// Whole resends that are left.
+    pub tokens: u64,
+}
+
 /// See the module. A reload changes its percentages in place: they come with each question.
 pub struct Budget {
     calls: Window,
@@ -66,12 +77,26 @@ impl Budget {
         self.left(&self.resends.lock(), now, policy) / 100
     }
 
+    /// The numbers behind it.
+    pub fn standing(&self, now: Instant, policy: RetryBudget) -> Standing {
+        let resends = self.resends.lock();
+        Standing {
+            calls: self.calls.totals(now).0,
+            resends: resends.totals(now).0,
+            tokens: self.left(&resends, now, policy) / 100,
+        }
+    }
+
+    /// What is there without any call.
+    pub fn least(policy: RetryBudget) -> u64 {
+        u64::from(policy.min_per_second) * SECONDS
+    }
+
     /// Hundredths of a resend that are left.
     fn left(&self, resends: &Window, now: Instant, policy: RetryBudget) -> u64 {
         let (calls, _) = self.calls.totals(now);
         let (spent, _) = resends.totals(now);
-        let least = u64::from(policy.min_per_second) * SECONDS * 100;
-        let earned = calls * u64::from(policy.percent) + least;
+        let earned = calls * u64::from(policy.percent) + Self::least(policy) * 100;
         earned.saturating_sub(spent * 100)
     }
 }

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::budget::Budget;
 use crate::config::{HealthCheck, Policy};
 use crate::endpoint::{Endpoint, EndpointSet, Member, Waiters};
+use crate::health::success_rate::Judgement;
 use crate::health::{Peers, State};
 use crate::metrics::ServiceMetrics;
 use crate::outcome::{Failed, Outcome};
@@ -85,8 +86,8 @@ pub struct Cluster {
     dials: Mutex<Vec<Dial>>,
     last_failure: Mutex<Option<Failed>>,
     trouble: Mutex<Option<Trouble>>,
-    /// When the success rate was last judged.
-    judged: Mutex<Instant>,
+    /// When the success rate was last judged, and what came of it.
+    judged: Mutex<(Instant, Judgement)>,
     /// Places for the health checks under way.
     checks: Arc<Semaphore>,
     control: Handle,
@@ -116,7 +117,7 @@ impl Cluster {
             dials: Mutex::new(Vec::new()),
             last_failure: Mutex::new(None),
             trouble: Mutex::new(None),
-            judged: Mutex::new(Instant::now()),
+            judged: Mutex::new((Instant::now(), Judgement::default())),
             checks: Arc::new(Semaphore::new(check::AT_ONCE)),
             control,
             me: me.clone(),

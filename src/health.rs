@@ -30,8 +30,8 @@ mod tests;
 
 pub use checks::{Check, Checked, Checks, Missed};
 pub use outage::{Found, Outage};
-pub use peers::{Held, Peers};
-pub use score::{Reason, Score, mixed};
+pub use peers::{Census, Held, Peers};
+pub use score::{Reason, Score, TIMES_OTHERS, mixed};
 
 /// Successes in a row that end the probation after an ejection.
 pub const PASSES: u32 = 5;
@@ -103,6 +103,8 @@ struct Inner {
     step: u32,
     up_since: Option<Instant>,
     slow_since: Option<Instant>,
+    /// What [`Health::take_tally`] gave last.
+    tally: (u32, u32),
 }
 
 /// Why an endpoint is on probation.
@@ -148,6 +150,10 @@ pub struct Snapshot {
     pub held: Option<(Reason, Held)>,
     /// Since when its share grows.
     pub slow_since: Option<Instant>,
+    /// Tries, and successes among them, of the last interval over which the success rate was judged.
+    pub tally: (u32, u32),
+    /// The endpoints of the service, by state: it and the others.
+    pub census: Census,
 }
 
 /// What came of a try.
@@ -180,6 +186,7 @@ impl Health {
                 step: 0,
                 up_since: None,
                 slow_since: None,
+                tally: (0, 0),
             }),
         }
     }
@@ -420,7 +427,9 @@ impl Health {
     /// Tries and successes since this was last asked.
     pub fn take_tally(&self) -> (u32, u32) {
         let tally = self.tally.swap(0, Relaxed);
-        ((tally >> 32) as u32, tally as u32)
+        let tally = ((tally >> 32) as u32, tally as u32);
+        self.inner.lock().tally = tally;
+        tally
     }
 
     /// Ends the growth of its share when its time is over, so that the pick need not look closer.
@@ -438,16 +447,25 @@ impl Health {
     /// Everything behind the state.
     pub fn snapshot(&self) -> Snapshot {
         let inner = self.inner.lock();
+        // Of the others' sum it is a part itself only where it is registered, and picked.
+        let counted = inner.registered && inner.state().is_picked();
+        let (without, average) = if counted {
+            (1, inner.score.raw())
+        } else {
+            (0, 0)
+        };
         Snapshot {
             state: inner.state(),
             score: inner.score,
-            mean_of_others: self.peers.mean_of_others(inner.score.raw()),
+            mean_of_others: self.peers.mean(without, average),
             outage: inner.outage.clone(),
             checks: inner.checks.clone(),
             probation: inner.probation,
             ejection: inner.ejection,
             held: inner.held,
             slow_since: inner.slow_since,
+            tally: inner.tally,
+            census: self.peers.census(),
         }
     }
 

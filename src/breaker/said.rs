@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::config::BreakerPolicy;
 use crate::outcome::human;
 
 /// The state of a breaker.
@@ -152,10 +153,12 @@ pub struct Snapshot {
     pub calls: u64,
     /// Those of them that failed.
     pub bad: u64,
-    /// How long the window is.
-    pub window: Duration,
+    /// The rules: how long the window is, and what opens it.
+    pub policy: BreakerPolicy,
     /// Calls that have failed in a row.
     pub run: u32,
+    /// Whether those touched more than one endpoint.
+    pub several: bool,
     /// What opened it; while it is open or half-open.
     pub opened: Option<Opened>,
     /// While it is open: until when it refuses.

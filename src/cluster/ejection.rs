@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::Cluster;
 use crate::config::EjectionPolicy;
 use crate::endpoint::{Endpoint, EndpointSet, Member};
+use crate::health::success_rate::Judgement;
 use crate::health::{Ejection, Held, Learned, Reason, State, success_rate};
 use crate::outcome::{Charge, human};
 use crate::upstream::connect::connect;
@@ -139,10 +140,10 @@ impl Cluster {
     ) {
         {
             let mut judged = self.judged.lock();
-            if now.saturating_duration_since(*judged) < success_rate::INTERVAL {
+            if now.saturating_duration_since(judged.0) < success_rate::INTERVAL {
                 return;
             }
-            *judged = now;
+            *judged = (now, Judgement::default());
         }
         let tallies: Vec<_> = set
             .all
@@ -152,9 +153,16 @@ impl Cluster {
         if !rules.enabled {
             return;
         }
-        for outlier in success_rate::outliers(&tallies, rules.success_rate_stdev_factor) {
-            self.eject(&set.all[outlier].endpoint, Reason::SuccessRate, now);
+        let judgement = success_rate::judge(&tallies, rules.success_rate_stdev_factor);
+        for outlier in &judgement.outliers {
+            self.eject(&set.all[*outlier].endpoint, Reason::SuccessRate, now);
         }
+        self.judged.lock().1 = judgement;
+    }
+
+    /// What the last judgement of success rates came to.
+    pub fn success_rates(&self) -> Judgement {
+        self.judged.lock().1.clone()
     }
 }
 

@@ -16,6 +16,45 @@ pub struct Peers {
     failing: AtomicI64,
 }
 
+/// How many endpoints of a service are in each state, at one moment.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Census([usize; State::ALL.len()]);
+
+impl Census {
+    /// How many are in this state.
+    pub const fn count(&self, state: State) -> usize {
+        self.0[state as usize]
+    }
+
+    /// How many are registered.
+    pub fn total(&self) -> usize {
+        self.0.iter().sum()
+    }
+
+    /// How many calls may be sent to.
+    pub const fn picked(&self) -> usize {
+        self.count(State::Up) + self.count(State::Probation)
+    }
+
+    /// What keeps one more endpoint from being ejected.
+    pub fn held(&self, rules: &EjectionPolicy) -> Option<Held> {
+        self.limits(rules, 1)
+    }
+
+    fn limits(&self, rules: &EjectionPolicy, more: usize) -> Option<Held> {
+        let (ejected, down) = (self.count(State::Ejected) + more, self.count(State::Down));
+        let (total, percent) = (self.total(), rules.max_ejection_percent as usize);
+        let standing = total.saturating_sub(down);
+        if standing < ejected + rules.min_available.min(standing) {
+            Some(Held::Last)
+        } else if ejected * 100 > percent * total {
+            Some(Held::Cap)
+        } else {
+            None
+        }
+    }
+}
+
 /// Why an endpoint that should be ejected is not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Held {
@@ -63,14 +102,25 @@ impl Peers {
         self.states[state as usize].load(Relaxed) as usize
     }
 
+    /// How many are in each.
+    pub fn census(&self) -> Census {
+        Census(State::ALL.map(|state| self.count(state)))
+    }
+
     /// How many are registered.
     pub fn total(&self) -> usize {
-        State::ALL.iter().map(|state| self.count(*state)).sum()
+        self.census().total()
     }
 
     /// The mean average of failures of the others, for one that is up or on probation with this average.
     pub(super) fn mean_of_others(&self, average: u32) -> f64 {
-        let others = (self.count(State::Up) + self.count(State::Probation)).saturating_sub(1);
+        self.mean(1, average)
+    }
+
+    /// The mean average of failures of those that are up or on probation, but for so many, whose averages add up to
+    /// this.
+    pub(super) fn mean(&self, without: usize, average: u32) -> f64 {
+        let others = self.census().picked().saturating_sub(without);
         let sum = self.failing.load(Relaxed) - i64::from(average);
         if others == 0 {
             return 0.0;
@@ -80,24 +130,12 @@ impl Peers {
 
     /// What keeps one more endpoint from being ejected.
     pub fn held(&self, rules: &EjectionPolicy) -> Option<Held> {
-        self.limits(rules, 1)
+        self.census().held(rules)
     }
 
     /// Whether more are ejected than may be, since endpoints went down, or went.
     pub fn too_many_out(&self, rules: &EjectionPolicy) -> bool {
-        self.count(State::Ejected) > 0 && self.limits(rules, 0).is_some()
-    }
-
-    fn limits(&self, rules: &EjectionPolicy, more: usize) -> Option<Held> {
-        let (ejected, down) = (self.count(State::Ejected) + more, self.count(State::Down));
-        let (total, percent) = (self.total(), rules.max_ejection_percent as usize);
-        let standing = total.saturating_sub(down);
-        if standing < ejected + rules.min_available.min(standing) {
-            Some(Held::Last)
-        } else if ejected * 100 > percent * total {
-            Some(Held::Cap)
-        } else {
-            None
-        }
+        let census = self.census();
+        census.count(State::Ejected) > 0 && census.limits(rules, 0).is_some()
     }
 }

@@ -10,7 +10,7 @@ const MEMORY: u32 = 20;
 /// Below this it is nothing: an endpoint that is well again costs nothing to watch.
 const NOTHING: u32 = ONE / 1_000;
 /// An average must be so many times that of the other endpoints: what fails everywhere is no endpoint's fault.
-const TIMES_OTHERS: f64 = 3.0;
+pub const TIMES_OTHERS: f64 = 3.0;
 
 /// What the last tries of an endpoint say.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl Score {
     }
 
     /// Whether there is anything to remember.
-    pub(super) fn is_clean(&self) -> bool {
+    pub fn is_clean(&self) -> bool {
         *self == Self::default()
     }
 
@@ -85,7 +85,7 @@ impl Score {
     }
 
     /// The detector that finds something, whether or not it fails everywhere.
-    pub(super) fn found(&self, rules: &EjectionPolicy) -> Option<Reason> {
+    pub fn found(&self, rules: &EjectionPolicy) -> Option<Reason> {
         let n = rules.consecutive;
         let in_a_row = n > 0 && (self.hard_run >= n || self.run >= mixed(n));
         let often = !rules.failure_rate.is_zero() && self.average() >= rules.failure_rate.get();
@@ -99,7 +99,7 @@ impl Score {
     }
 
     /// Whether it fails at least three times as often as the others do in the mean.
-    pub(super) fn stands_out(&self, mean_of_others: f64) -> bool {
+    pub fn stands_out(&self, mean_of_others: f64) -> bool {
         self.average() >= TIMES_OTHERS * mean_of_others
     }
 }

@@ -155,7 +155,7 @@ fn the_success_rate_of_equal_endpoints_is_judged_as_envoy_does() {
             (1_000, ok as u32)
         };
         let tallies: Vec<_> = (0..10).map(&mut tries).collect();
-        found += success_rate::outliers(&tallies, 1900).len();
+        found += success_rate::judge(&tallies, 1900).outliers.len();
     }
     println!("success_rate finds {found} outliers an hour among ten endpoints that fail 5 % alike");
 }

@@ -12,21 +12,40 @@ pub const MINIMUM_HOSTS: usize = 5;
 /// Envoy's `success_rate_request_volume`.
 pub const REQUEST_VOLUME: u32 = 100;
 
-/// Those of `tallies` (tries and successes of each endpoint) that are outliers. `factor` is in thousandths, as Envoy's
+/// What a finished interval says.
+#[derive(Clone, Default, PartialEq, Debug)]
+pub struct Judgement {
+    /// Endpoints with enough tries.
+    pub hosts: usize,
+    /// The success rate below which an endpoint is an outlier, in percent; `None`: too few had enough tries.
+    pub threshold: Option<f64>,
+    /// The outliers.
+    pub outliers: Vec<usize>,
+}
+
+/// Judges `tallies`: tries and successes of each endpoint. `factor` is in thousandths, as Envoy's
 /// `success_rate_stdev_factor`.
-pub fn outliers(tallies: &[(u32, u32)], factor: u32) -> Vec<usize> {
+pub fn judge(tallies: &[(u32, u32)], factor: u32) -> Judgement {
     let rates: Vec<(usize, f64)> = tallies
         .iter()
         .enumerate()
         .filter(|(_, (tries, _))| *tries >= REQUEST_VOLUME)
         .map(|(i, (tries, ok))| (i, f64::from(*ok) * 100.0 / f64::from(*tries)))
         .collect();
-    if rates.len() < MINIMUM_HOSTS || factor == 0 {
-        return Vec::new();
+    let hosts = rates.len();
+    if hosts < MINIMUM_HOSTS || factor == 0 {
+        return Judgement {
+            hosts,
+            ..Judgement::default()
+        };
     }
     let threshold = threshold(rates.iter().map(|r| r.1), factor);
     let below = rates.iter().filter(|(_, rate)| *rate < threshold);
-    below.map(|(i, _)| *i).collect()
+    Judgement {
+        hosts,
+        threshold: Some(threshold),
+        outliers: below.map(|(i, _)| *i).collect(),
+    }
 }
 
 /// The mean less the factor times the population's standard deviation.
@@ -40,6 +59,10 @@ fn threshold(rates: impl Iterator<Item = f64> + Clone, factor: u32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn outliers(tallies: &[(u32, u32)], factor: u32) -> Vec<usize> {
+        judge(tallies, factor).outliers
+    }
 
     #[test]
     fn the_threshold_is_that_of_envoys_worked_example() {
