@@ -47,6 +47,9 @@ mod tests;
 use self::core::Core;
 use rules::{Rules, Verdict};
 use said::Change;
+/// Probes that have to succeed until it closes.
+pub const PROBES: u32 = self::core::SUCCESSES;
+
 pub(crate) use said::ahead;
 pub use said::{Cause, Forced, Opened, Refusal, Snapshot, State};
 

@@ -203,18 +203,13 @@ impl Health {
         self.flags.load(Relaxed) & (STATE | SLOW) == State::Up as u8
     }
 
-    /// The share of its calls that an endpoint gets that came back from an ejection, growing over `slow_start`; a
-    /// tenth at least, so that it is tried at all (Envoy's `min_weight_percent`).
+    /// The share of its calls that an endpoint gets now: less than 1 while it grows.
     pub fn share(&self, slow_start: Duration, now: Instant) -> f64 {
         if self.flags.load(Relaxed) & SLOW == 0 {
             return 1.0;
         }
         let since = self.inner.lock().slow_since;
-        let grown = since.map_or(slow_start, |since| now.saturating_duration_since(since));
-        if grown >= slow_start {
-            return 1.0;
-        }
-        (grown.as_secs_f64() / slow_start.as_secs_f64()).max(0.1)
+        since.map_or(1.0, |since| share(since, slow_start, now))
     }
 
     /// A try ended, with this charge.
@@ -487,6 +482,16 @@ impl Health {
         let before = self.flags.swap(flags, Relaxed);
         (before & STATE != flags & STATE).then_some(state)
     }
+}
+
+/// The share of its calls that an endpoint gets that came back from an ejection at `since`, growing over `slow_start`; a
+/// tenth at least, so that it is tried at all (Envoy's `min_weight_percent`).
+pub fn share(since: Instant, slow_start: Duration, now: Instant) -> f64 {
+    let grown = now.saturating_duration_since(since);
+    if grown >= slow_start {
+        return 1.0;
+    }
+    (grown.as_secs_f64() / slow_start.as_secs_f64()).max(0.1)
 }
 
 impl Inner {

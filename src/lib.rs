@@ -15,8 +15,8 @@
 //!
 //! Beside the way: [`outcome`] is the one table of everything that can end a call, [`call`] and [`rpc`] are what
 //! travels, [`cluster`] is what a service's calls share, with its [`rate`] and its retry [`budget`], [`discovery`]
-//! binds clusters to their [`registry`], [`config`], [`metrics`], [`window`] and [`platform`] are leaves, and [`app`]
-//! builds all of it.
+//! binds clusters to their [`registry`], [`config`], [`metrics`], [`window`] and [`platform`] are leaves, [`why`]
+//! says why a state is what it is, and [`app`] builds all of it.
 #![warn(missing_docs)]
 
 pub mod admin;
@@ -46,4 +46,5 @@ pub mod rpc;
 pub mod session;
 pub mod stack;
 pub mod upstream;
+pub mod why;
 pub mod window;
