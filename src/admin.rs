@@ -12,6 +12,7 @@
 //! | `GET /healthz` | 200 while the process answers at all | both |
 //! | `GET /readyz` | 200, or 503 and why not | both |
 //! | `GET /services` | JSON: each endpoint with class, state and why | |
+//! | `GET /why?service=S&endpoint=E` | the same in sentences, with the numbers behind each state, and behind a state that is not | |
 //! | `GET /config` | the config in force, as TOML | |
 //! | `GET`, `POST /log-level` | what is logged; the body says what shall be | |
 //! | `POST /reload` | loads the config again: 200 and what changed, or 422 and why not | |
@@ -25,6 +26,7 @@
 mod answer;
 mod breaker;
 mod guard;
+mod query;
 mod server;
 #[cfg(unix)]
 mod unix;
@@ -34,6 +36,7 @@ use std::time::Duration;
 
 use crate::breaker::Forced;
 
+pub(crate) use query::encode;
 pub use server::Server;
 
 /// A future that a [`Control`] hands out.
@@ -41,11 +44,19 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What the admin face needs of the running process.
 ///
-/// [`services`](Control::services) and [`config`](Control::config) are called on a thread that may
+/// [`services`](Control::services), [`why`](Control::why) and [`config`](Control::config) are called on a thread that may
 /// block; the others on the server's own runtime, where they must not.
 pub trait Control: Send + Sync + 'static {
     /// `/services`: every service, endpoint and listener with its state.
     fn services(&self) -> serde_json::Value;
+
+    /// `/why`: in sentences, why a service, or one of its endpoints, is in the state it is in, and in no other; all
+    /// services where none is named, the worst first.
+    ///
+    /// # Errors
+    ///
+    /// There is no such service or endpoint; which there are.
+    fn why(&self, service: Option<&str>, endpoint: Option<&str>) -> Result<String, String>;
 
     /// `/config`: the config in force, as TOML, with secrets left out.
     fn config(&self) -> String;

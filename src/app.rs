@@ -29,6 +29,7 @@ mod control;
 mod reload;
 pub mod run;
 mod view;
+mod why;
 mod workers;
 
 pub use reload::ReloadError;

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use hyper::Method;
 
 use crate::config::{Admin, Config, ConfigErrors, Flags, ListenAddr};
 
@@ -56,6 +57,8 @@ enum Command {
     Run(RunArgs),
     /// Check a config and print what takes effect; exit 0 or 1
     Check(CheckArgs),
+    /// Say why a service of a running tidegate, or an endpoint of it, is in the state it is in
+    Why(WhyArgs),
     /// Make a running tidegate load its config again
     Reload(AskArgs),
     /// Make a running tidegate stop gracefully
@@ -132,6 +135,34 @@ struct AskArgs {
     admin: Option<ListenAddr>,
 }
 
+/// What of a running tidegate is asked about.
+#[derive(Args, Clone, Debug)]
+struct WhyArgs {
+    /// The service; without it all of them, a line each, the worst first
+    #[arg(value_name = "SERVICE")]
+    service: Option<String>,
+    /// One of its endpoints, by the address that is dialled or the registered one
+    #[arg(value_name = "ENDPOINT")]
+    endpoint: Option<String>,
+    #[command(flatten)]
+    running: AskArgs,
+}
+
+impl WhyArgs {
+    fn path(&self) -> String {
+        let mut path = "/why".to_owned();
+        for (mark, key, value) in [
+            ('?', "service", &self.service),
+            ('&', "endpoint", &self.endpoint),
+        ] {
+            if let Some(value) = value {
+                path += &format!("{mark}{key}={}", crate::admin::encode(value));
+            }
+        }
+        path
+    }
+}
+
 /// How long the demo lasts.
 #[derive(Args, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DemoArgs {
@@ -158,8 +189,9 @@ pub fn main(commands: &Commands) -> ExitCode {
     let done = match line.command {
         Command::Run(args) => run(args, commands.run),
         Command::Check(args) => check(&args),
-        Command::Reload(args) => ask(&args, "/reload"),
-        Command::Drain(args) => ask(&args, "/drain"),
+        Command::Why(args) => ask(&args.running, &Method::GET, &args.path()),
+        Command::Reload(args) => ask(&args, &Method::POST, "/reload"),
+        Command::Drain(args) => ask(&args, &Method::POST, "/drain"),
         Command::Demo(args) => Ok((commands.demo)(args)),
     };
     done.unwrap_or_else(|code| code)
@@ -188,9 +220,9 @@ fn check(args: &CheckArgs) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-fn ask(args: &AskArgs, path: &str) -> Done {
+fn ask(args: &AskArgs, method: &Method, path: &str) -> Done {
     let admin = admin(args)?;
-    match ask::post(&admin, path) {
+    match ask::ask(&admin, method, path) {
         Ok(answer) if answer.status.is_success() => {
             print(answer.text.trim_end());
             Ok(ExitCode::SUCCESS)

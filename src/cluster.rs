@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 
+use crate::breaker;
 use crate::budget::Budget;
 use crate::config::{HealthCheck, Policy};
 use crate::endpoint::{Endpoint, EndpointSet, Member, Waiters};
@@ -250,6 +251,19 @@ impl Cluster {
             Some(trouble) => format!("its registry could not be read yet: {trouble}").into(),
             None => "its registry could not be read yet".into(),
         })
+    }
+
+    /// Calls in flight, and those that wait for a place.
+    pub fn busy(&self) -> (usize, usize) {
+        let waiting = self.waiters.count.load(Relaxed);
+        (self.calls.load(Relaxed), waiting)
+    }
+
+    /// The breakers of its methods, by name, as they are now.
+    pub fn breakers(&self, now: Instant) -> Vec<(Arc<str>, breaker::Snapshot)> {
+        let snapshot =
+            |it: &Arc<Method>| Some((it.name.clone(), it.breaker.as_ref()?.snapshot(now)));
+        self.methods.all().iter().filter_map(snapshot).collect()
     }
 
     /// A call goes to it.

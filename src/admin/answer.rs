@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::guard::{Hosts, same_origin};
 use super::server::PATIENCE;
-use super::{Control, Readiness, Routes, breaker};
+use super::{Control, Readiness, Routes, breaker, query};
 use crate::metrics;
 
 type Answer = Response<Full<Bytes>>;
@@ -47,6 +47,7 @@ enum Route {
     Healthz,
     Readyz,
     Services,
+    Why,
     Config,
     LogLevel,
     Reload,
@@ -63,6 +64,7 @@ const ROWS: &[Row] = &[
     Row("/healthz", Route::Healthz, &[Method::GET], true),
     Row("/readyz", Route::Readyz, &[Method::GET], true),
     Row("/services", Route::Services, &[Method::GET], false),
+    Row("/why", Route::Why, &[Method::GET], false),
     Row("/config", Route::Config, &[Method::GET], false),
     Row(
         "/log-level",
@@ -116,7 +118,7 @@ impl Face {
                 Ok(body) => self.change(route, head.uri.query(), &body).await,
                 Err(refusal) => *refusal,
             },
-            Ok(route) => self.show(route).await,
+            Ok(route) => self.show(route, head.uri.query()).await,
         }
     }
 
@@ -154,7 +156,7 @@ impl Face {
     }
 
     /// What a `GET` shows.
-    async fn show(&self, route: Route) -> Answer {
+    async fn show(&self, route: Route, query: Option<&str>) -> Answer {
         let control = self.control.clone();
         match route {
             Route::Page => page(),
@@ -167,6 +169,16 @@ impl Face {
                 let services = spawn_blocking(move || format!("{:#}\n", control.services()));
                 made("application/json", services.await)
             }
+            Route::Why => match query::read(query.unwrap_or_default(), ["service", "endpoint"]) {
+                Ok([service, endpoint]) => {
+                    let why = move || control.why(service.as_deref(), endpoint.as_deref());
+                    match spawn_blocking(why).await {
+                        Ok(why) => told(StatusCode::NOT_FOUND, why),
+                        Err(error) => broken(&error),
+                    }
+                }
+                Err(why) => text(StatusCode::BAD_REQUEST, &why),
+            },
             Route::Config => made(TEXT, spawn_blocking(move || control.config()).await),
             Route::LogLevel => text(StatusCode::OK, &control.log_level()),
             Route::Readyz => match control.readiness() {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{BreakerOrder, Wanted};
+use super::{BreakerOrder, Wanted, query};
 use crate::breaker::Forced;
-use crate::config::{nearest, parse_duration};
+use crate::config::parse_duration;
 
 /// How long a breaker is forced where nobody says.
 const FOR: Duration = Duration::from_secs(600);
@@ -15,19 +15,7 @@ const KEYS: [&str; 4] = ["service", "method", "state", "for"];
 
 /// Reads `service=S&method=M&state=open|closed|reset&for=10m`.
 pub(super) fn order(query: &str) -> Result<BreakerOrder, String> {
-    let mut values: [Option<String>; KEYS.len()] = Default::default();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let Some(at) = KEYS.iter().position(|known| *known == key) else {
-            let near =
-                nearest(key, KEYS).map_or(String::new(), |it| format!(": did you mean {it}?"));
-            return Err(format!("there is no {key}{near}"));
-        };
-        if values[at].replace(decode(value)?).is_some() {
-            return Err(format!("{key} is there twice"));
-        }
-    }
-    let [service, method, state, span] = values;
+    let [service, method, state, span] = query::read(query, KEYS)?;
     Ok(BreakerOrder {
         service: service
             .filter(|it| !it.is_empty())
@@ -54,26 +42,4 @@ fn wanted(state: Option<&str>, span: Option<&str>) -> Result<Wanted, String> {
             .ok_or_else(|| format!("for={text} is no time up to 24h, such as 90s or 10m"))?,
     };
     Ok(Wanted::Forced(to, span))
-}
-
-/// A value of a query, as HTML forms write it (WHATWG URL, "application/x-www-form-urlencoded").
-fn decode(value: &str) -> Result<String, String> {
-    let wrong = || format!("{value} is not properly encoded");
-    let mut bytes = Vec::with_capacity(value.len());
-    let mut rest = value.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let mut digit = || char::from(rest.next()?).to_digit(16);
-                let (high, low) = (digit(), digit());
-                let (Some(high), Some(low)) = (high, low) else {
-                    return Err(wrong());
-                };
-                (high << 4 | low) as u8
-            }
-            other => other,
-        });
-    }
-    String::from_utf8(bytes).map_err(|_| wrong())
 }

@@ -79,6 +79,14 @@ impl Control for Scripted {
         Ok("draining".into())
     }
 
+    fn why(&self, service: Option<&str>, endpoint: Option<&str>) -> Result<String, String> {
+        match service {
+            None => Ok("all is well".into()),
+            Some("shop.item") => Ok(format!("shop.item {endpoint:?}")),
+            Some(other) => Err(format!("no service {other}")),
+        }
+    }
+
     fn breaker(&self, order: &BreakerOrder) -> Result<String, String> {
         if order.service != "shop.item" {
             return Err(format!("no service {}", order.service));

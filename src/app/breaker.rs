@@ -78,7 +78,7 @@ fn methods(cluster: &Cluster, named: Option<&str>) -> Result<Vec<Arc<Method>>, S
 }
 
 /// The nearest of those known, or some of them.
-fn known_ones(name: &str, known: &[&str]) -> String {
+pub(super) fn known_ones(name: &str, known: &[&str]) -> String {
     if let Some(near) = nearest(name, known.iter().copied()) {
         return format!(": did you mean {near}?");
     }

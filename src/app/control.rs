@@ -85,6 +85,10 @@ impl Control for Face {
         ))
     }
 
+    fn why(&self, service: Option<&str>, endpoint: Option<&str>) -> Result<String, String> {
+        self.app.why(service, endpoint)
+    }
+
     fn breaker(&self, order: &BreakerOrder) -> Result<String, String> {
         self.app.breaker(order)
     }

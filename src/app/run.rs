@@ -157,7 +157,7 @@ fn who(listen: &ListenAddr) -> Option<String> {
 fn what(routes: &Routes) -> &'static str {
     match routes {
         Routes::Everything => {
-            "/, /metrics, /healthz, /readyz, /services, /config, /reload, /drain, /log-level"
+            "/, /metrics, /healthz, /readyz, /services, /why, /config, /reload, /drain, /breaker, /log-level"
         }
         Routes::MetricsOnly => "/metrics, /healthz, /readyz",
     }

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::App;
+use crate::breaker::{Snapshot, State};
 use crate::cluster::Cluster;
 use crate::config::Source;
 use crate::discovery::Followed;
 use crate::endpoint::Endpoint;
-use crate::health::{Found, Outage};
-use crate::outcome::human;
 use crate::registry::Shown;
+use crate::why::{self, Clock};
 
 impl App {
     /// Says in the log, once the registries were read (or 2 s have passed), what is listened on and what each service
@@ -48,12 +48,18 @@ impl App {
 
     /// The state of everything, as JSON.
     pub fn services(&self) -> Value {
+        let clock = Clock::read();
         let registries: Vec<Value> = self.discovery.registries().iter().map(|(name, registry)| {
             let status = registry.status();
             let age = status.last_sync.and_then(|at| at.elapsed().ok()).map(|age| age.as_secs_f64());
             json!({ "name": &**name, "up": status.up, "last_sync_seconds_ago": age, "last_error": status.last_error.as_deref() })
         }).collect();
-        let services: Vec<Value> = self.routes.followed().iter().map(|f| service(f)).collect();
+        let services: Vec<Value> = self
+            .routes
+            .followed()
+            .iter()
+            .map(|f| service(f, &clock))
+            .collect();
         let listeners: Vec<Value> = self
             .doors
             .lock()
@@ -100,28 +106,41 @@ fn say_service(followed: &Followed) {
     tracing::info!(service = %followed.cluster.name, "service from {source}: {addresses}");
 }
 
-fn service(followed: &Followed) -> Value {
+fn service(followed: &Followed, clock: &Clock) -> Value {
     let cluster = &followed.cluster;
     let members = followed.members.load();
     let endpoints: Vec<Value> = members
         .shown
         .iter()
-        .map(|shown| registered(cluster, shown))
+        .map(|shown| registered(cluster, shown, clock))
         .collect();
-    let set = cluster.set();
+    let (set, policy) = (cluster.set(), cluster.policy());
+    let breakers: Vec<Value> = cluster
+        .breakers(clock.now)
+        .iter()
+        .map(|(method, it)| breaker(method, it, set.available(), clock))
+        .collect();
+    let standing = cluster.budget.standing(clock.now, policy.retry_budget);
+    let (in_flight, waiting) = cluster.busy();
     json!({
         "name": &*cluster.name,
         "named_by_callers": cluster.named,
         "known": members.known,
         "problem": cluster.why_none().filter(|_| set.all.is_empty()).as_deref(),
-        "calls_in_flight": cluster.calls.load(std::sync::atomic::Ordering::Relaxed),
+        "calls_in_flight": in_flight,
         "up": set.available(),
         "endpoints": endpoints,
+        "breakers": breakers,
+        "retry_budget": {
+            "tokens": standing.tokens,
+            "why": why::service::retry_budget(&standing, policy.retry_budget),
+        },
+        "limits": why::service::limits(in_flight, waiting, &policy),
     })
 }
 
 /// One registered address. A host name with several addresses shows the first.
-fn registered(cluster: &Cluster, shown: &Shown) -> Value {
+fn registered(cluster: &Cluster, shown: &Shown, clock: &Clock) -> Value {
     let endpoint = shown.dial.and_then(|addr| cluster.endpoint(addr));
     let mut value = json!({
         "registered": shown.instance.address,
@@ -135,36 +154,37 @@ fn registered(cluster: &Cluster, shown: &Shown) -> Value {
         "why": shown.why,
     });
     if let (Some(endpoint), Some(object)) = (endpoint, value.as_object_mut()) {
-        object.extend(state(&endpoint));
+        object.extend(state(cluster, &endpoint, clock));
     }
     value
 }
 
-fn state(endpoint: &Endpoint) -> serde_json::Map<String, Value> {
-    let mut map = serde_json::Map::new();
-    map.insert("state".into(), endpoint.health.state().label().into());
-    map.insert("calls_in_flight".into(), endpoint.busy().into());
-    map.insert("idle_connections".into(), endpoint.pool.len().into());
-    if let Some(outage) = endpoint.health.outage() {
-        let now = Instant::now();
-        let ago = human(now.saturating_duration_since(outage.last));
-        let next = human(outage.next.saturating_duration_since(now));
-        let since = human(now.saturating_duration_since(outage.since));
-        let Outage { found, detail, .. } = &outage;
-        let why = match found {
-            Found::ByConnect => format!(
-                "down for {since}: {} {ago} ago ({detail}), {} failed, next connect in {next}",
-                outage.outcome.label(),
-                outage.failures
-            ),
-            Found::ByCheck => {
-                format!("down for {since}: {detail}, {ago} ago, next check in about {next}")
-            }
-            Found::Unchecked => {
-                format!("no call before its first passed health check, for {since}: {detail}")
-            }
-        };
-        map.insert("state_why".into(), why.into());
-    }
-    map
+/// The state of an endpoint, why, and the numbers behind it.
+fn state(cluster: &Cluster, endpoint: &Endpoint, clock: &Clock) -> serde_json::Map<String, Value> {
+    let (it, policy) = (endpoint.health.snapshot(), cluster.policy());
+    let seconds = |at: Instant| at.saturating_duration_since(clock.now).as_secs_f64();
+    let value = json!({
+        "state": it.state.label(),
+        "state_why": why::endpoint::sentence(&it, &policy.ejection, clock),
+        "calls_in_flight": endpoint.busy(),
+        "idle_connections": endpoint.pool.len(),
+        "failures_in_a_row": it.score.run,
+        "failure_average": it.score.average(),
+        "ejected_for_seconds": it.ejection.map(|ejection| seconds(ejection.until)),
+        "next_connect_seconds": it.outage.as_ref().map(|outage| seconds(outage.next)),
+    });
+    value.as_object().cloned().unwrap_or_default()
+}
+
+/// A method's breaker, why it is so, and the numbers behind it.
+fn breaker(method: &str, it: &Snapshot, pickable: usize, clock: &Clock) -> Value {
+    json!({
+        "method": method,
+        "state": it.state.map_or("off", State::label),
+        "why": why::breaker::sentence(it, pickable, clock),
+        "calls": it.calls,
+        "failed": it.bad,
+        "failures_in_a_row": it.run,
+        "next_probe_seconds": it.next_probe.map(|span| span.as_secs_f64()),
+    })
 }

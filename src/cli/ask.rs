@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper::header::HOST;
-use hyper::{Request, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -38,7 +38,7 @@ pub(super) enum NoAnswer {
     Connect { admin: ListenAddr, cause: io::Error },
     #[error("{admin} gave no answer within {} s", PATIENCE.as_secs())]
     Silent { admin: ListenAddr },
-    #[error("{admin} gave no answer to POST {path} ({cause}): is it tidegate that listens there?")]
+    #[error("{admin} gave no answer to {path} ({cause}): is it tidegate that listens there?")]
     Broken {
         admin: ListenAddr,
         path: String,
@@ -48,25 +48,33 @@ pub(super) enum NoAnswer {
     Runtime(io::Error),
 }
 
-/// Sends `POST path`, with no body, and waits for the whole answer.
-pub(super) fn post(admin: &ListenAddr, path: &str) -> Result<Answer, NoAnswer> {
+/// Sends a request with no body, and waits for the whole answer.
+pub(super) fn ask(admin: &ListenAddr, method: &Method, path: &str) -> Result<Answer, NoAnswer> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(NoAnswer::Runtime)?
-        .block_on(post_within(admin, path))
+        .block_on(ask_within(admin, method, path))
 }
 
-pub(super) async fn post_within(admin: &ListenAddr, path: &str) -> Result<Answer, NoAnswer> {
+pub(super) async fn ask_within(
+    admin: &ListenAddr,
+    method: &Method,
+    path: &str,
+) -> Result<Answer, NoAnswer> {
     let silent = |_| NoAnswer::Silent {
         admin: admin.clone(),
     };
-    timeout(PATIENCE, connect_and_post(admin, path))
+    timeout(PATIENCE, connect_and_ask(admin, method, path))
         .await
         .map_err(silent)?
 }
 
-async fn connect_and_post(admin: &ListenAddr, path: &str) -> Result<Answer, NoAnswer> {
+async fn connect_and_ask(
+    admin: &ListenAddr,
+    method: &Method,
+    path: &str,
+) -> Result<Answer, NoAnswer> {
     let unreachable = |cause| NoAnswer::Connect {
         admin: admin.clone(),
         cause,
@@ -74,12 +82,12 @@ async fn connect_and_post(admin: &ListenAddr, path: &str) -> Result<Answer, NoAn
     let answer = match admin {
         ListenAddr::Tcp(addr) => {
             let stream = TcpStream::connect(addr).await.map_err(unreachable)?;
-            exchange(stream, &addr.to_string(), path).await
+            exchange(stream, &addr.to_string(), method, path).await
         }
         #[cfg(unix)]
         ListenAddr::Unix(socket) => {
             let stream = tokio::net::UnixStream::connect(socket).await;
-            exchange(stream.map_err(unreachable)?, "localhost", path).await
+            exchange(stream.map_err(unreachable)?, "localhost", method, path).await
         }
         #[cfg(not(unix))]
         ListenAddr::Unix(_) => return Err(unreachable(io::ErrorKind::Unsupported.into())),
@@ -95,12 +103,15 @@ async fn connect_and_post(admin: &ListenAddr, path: &str) -> Result<Answer, NoAn
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     host: &str,
+    method: &Method,
     path: &str,
 ) -> Result<Answer, String> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| error.to_string())?;
-    let request = Request::post(path)
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
         .header(HOST, host)
         .body(Empty::<Bytes>::new())
         .map_err(|error| error.to_string())?;

@@ -4,7 +4,7 @@ use clap::{CommandFactory, Parser};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::ask::{NoAnswer, post_within};
+use super::ask::{NoAnswer, ask_within};
 use super::{Command, Line};
 use crate::config::ListenAddr;
 
@@ -65,7 +65,9 @@ fn the_demo_lasts_ten_seconds_unless_told() {
 async fn one_that_accepts_and_says_nothing_is_not_waited_for_without_end() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let admin = ListenAddr::Tcp(listener.local_addr().unwrap());
-    let error = post_within(&admin, "/drain").await.unwrap_err();
+    let error = ask_within(&admin, &hyper::Method::POST, "/drain")
+        .await
+        .unwrap_err();
     assert!(matches!(error, NoAnswer::Silent { .. }), "{error}");
     assert!(error.to_string().contains(&admin.to_string()), "{error}");
 }
@@ -82,6 +84,6 @@ async fn an_answer_without_end_is_cut() {
         stream.write_all(head.as_bytes()).await.unwrap();
         while stream.write_all(&[b'x'; 65_536]).await.is_ok() {}
     };
-    let (answer, ()) = tokio::join!(post_within(&admin, "/reload"), flood);
+    let (answer, ()) = tokio::join!(ask_within(&admin, &hyper::Method::POST, "/reload"), flood);
     assert!(matches!(answer, Err(NoAnswer::Broken { .. })), "{answer:?}");
 }

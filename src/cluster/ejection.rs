@@ -35,6 +35,10 @@ impl Cluster {
     fn act(&self, endpoint: &Arc<Endpoint>, learned: Learned, now: Instant) {
         if let Some(state) = learned.state {
             endpoint.metrics.state(state.label());
+            if state == State::Up {
+                // The time of an overdue try would keep calls away for a minute.
+                endpoint.load.forget();
+            }
             let (service, addr) = (&self.name, &endpoint.name);
             match state {
                 State::Probation => {

@@ -34,6 +34,11 @@ impl Load {
         self.latency.store(new.max(LEAST_NANOS).to_bits(), Relaxed);
     }
 
+    /// What was observed says nothing any more: it counts as fast as the others until it has answered.
+    pub fn forget(&self) {
+        self.latency.store(0, Relaxed);
+    }
+
     /// The latency at `now`, in nanoseconds, or `None` before the first try.
     #[inline]
     pub fn latency(&self, now: u64) -> Option<f64> {

@@ -4,7 +4,8 @@ use super::Clock;
 use crate::config::EjectionPolicy;
 use crate::health::success_rate::{Judgement, MINIMUM_HOSTS, REQUEST_VOLUME};
 use crate::health::{
-    Held, Outage, PASSES, Probation, Reason, Score, Snapshot, State, TIMES_OTHERS, mixed, share,
+    Found, Held, Outage, PASSES, Probation, Reason, Score, Snapshot, State, TIMES_OTHERS, mixed,
+    share,
 };
 use crate::outcome::human;
 
@@ -50,7 +51,15 @@ fn outage(it: &Outage, clock: &Clock) -> String {
         false => format!(" ({})", it.detail),
     };
     let next = clock.coming(it.next);
-    format!(" for {since}: {how} {ago} ago{detail}, {failures} failed, next connect {next}")
+    match it.found {
+        Found::ByConnect => {
+            format!(" for {since}: {how} {ago} ago{detail}, {failures} failed, next connect {next}")
+        }
+        Found::ByCheck => format!(" for {since}: {} {ago} ago, next check {next}", it.detail),
+        Found::Unchecked => format!(
+            ": it has passed no health check since it was registered, {since} ago, and must before its first call"
+        ),
+    }
 }
 
 fn ejected(it: &Snapshot, clock: &Clock) -> String {

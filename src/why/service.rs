@@ -80,11 +80,11 @@ impl Whole<'_> {
         }
         if self.kept > 0 {
             said = format!(
-                "{said}; {} and not ejected",
+                "{said}; {} not ejected",
                 if self.kept == 1 {
-                    "1 fails".to_owned()
+                    "1 fails and is".to_owned()
                 } else {
-                    format!("{} fail", self.kept)
+                    format!("{} fail and are", self.kept)
                 }
             );
         }

@@ -24,3 +24,4 @@ mod stale;
 mod stop;
 mod storm;
 mod syscalls;
+mod why;

@@ -138,6 +138,11 @@ impl Tidegate {
         http(self.admin, "GET", path)
     }
 
+    /// Posts to the admin address, with no body.
+    pub fn post(&self, path: &str) -> (u16, String) {
+        http(self.admin, "POST", path).expect("the admin address answers")
+    }
+
     /// What `/services` says.
     pub fn services(&self) -> String {
         self.get("/services").expect("/services is answered").1

@@ -199,7 +199,8 @@ async fn not_ejected_says_which_cap_is_reached() {
     );
 
     let bench = Bench::new(3);
-    (bench.down(1), bench.down(2));
+    bench.down(1);
+    bench.down(2);
     bench.tries(0, Charge::Failure, 5);
     assert_eq!(
         bench.said(),

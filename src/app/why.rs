@@ -1,0 +1,161 @@
+//! What `/why` and `tidegate why` tell: services, endpoints, breakers, each in one sentence.
+
+use std::fmt::Write;
+
+use super::App;
+use super::breaker::known_ones;
+use crate::breaker::State;
+use crate::cluster::Cluster;
+use crate::discovery::Followed;
+use crate::registry::Shown;
+use crate::why::service::Whole;
+use crate::why::{self, Clock};
+
+impl App {
+    /// Why a service, or one of its endpoints, is in the state it is in; all services where none is named.
+    ///
+    /// # Errors
+    ///
+    /// There is no such service or endpoint; which there are.
+    pub fn why(&self, service: Option<&str>, endpoint: Option<&str>) -> Result<String, String> {
+        let (followed, clock) = (self.routes.followed(), Clock::read());
+        let Some(name) = service else {
+            return Ok(all(&followed, &clock));
+        };
+        let Some(found) = followed.iter().find(|f| *f.cluster.name == *name) else {
+            let known: Vec<&str> = followed.iter().map(|f| &*f.cluster.name).collect();
+            return Err(format!("no service {name}{}", known_ones(name, &known)));
+        };
+        match endpoint {
+            None => Ok(one(found, &clock)),
+            Some(endpoint) => one_endpoint(found, endpoint, &clock),
+        }
+    }
+}
+
+/// A line for each service, the worst first.
+fn all(followed: &[std::sync::Arc<Followed>], clock: &Clock) -> String {
+    let mut lines: Vec<_> = followed
+        .iter()
+        .map(|f| {
+            let line = with_whole(&f.cluster, clock, |whole| (whole.rank(), whole.sentence()));
+            (line.0, format!("{}: {}", f.cluster.name, line.1))
+        })
+        .collect();
+    lines.sort();
+    match lines.as_slice() {
+        [] => "no service yet: none is in the config, and no call named one".to_owned(),
+        some => some
+            .iter()
+            .map(|(_, line)| line.as_str())
+            .collect::<Vec<_>>()
+            .join("\n"),
+    }
+}
+
+/// A service: the whole of it, its endpoints, breakers, retry budget and limits.
+fn one(followed: &Followed, clock: &Clock) -> String {
+    let cluster = &followed.cluster;
+    let mut text = with_whole(cluster, clock, |whole| {
+        format!("{}: {}\n", cluster.name, whole.sentence())
+    });
+    for (name, sentence) in endpoints(followed, clock) {
+        let _ = writeln!(text, "  endpoint {name}: {sentence}");
+    }
+    let pickable = cluster.set().available();
+    for (method, snapshot) in cluster.breakers(clock.now) {
+        let sentence = why::breaker::sentence(&snapshot, pickable, clock);
+        let _ = writeln!(text, "  breaker {method}: {sentence}");
+    }
+    let policy = cluster.policy();
+    let standing = cluster.budget.standing(clock.now, policy.retry_budget);
+    let budget = why::service::retry_budget(&standing, policy.retry_budget);
+    let _ = writeln!(text, "  retry budget: {budget}");
+    let (in_flight, waiting) = cluster.busy();
+    let limits = why::service::limits(in_flight, waiting, &policy);
+    let _ = write!(text, "  limits: {limits}");
+    text
+}
+
+/// What is registered, by the address that is dialled, each with its sentence.
+fn endpoints(followed: &Followed, clock: &Clock) -> Vec<(String, String)> {
+    let members = followed.members.load();
+    members
+        .shown
+        .iter()
+        .map(|shown| (called(shown), state_of(&followed.cluster, shown, clock)))
+        .collect()
+}
+
+/// `10.0.0.1:8888`, or `item.local:8888 (10.0.0.1:8888)` where the registered address is another.
+fn called(shown: &Shown) -> String {
+    let registered = &shown.instance.address;
+    match shown.dial {
+        Some(dial) if dial.to_string() != *registered => format!("{registered} ({dial})"),
+        _ => registered.clone(),
+    }
+}
+
+/// The sentence for a registered address, whether it is used or not.
+fn state_of(cluster: &Cluster, shown: &Shown, clock: &Clock) -> String {
+    let endpoint = shown.dial.and_then(|addr| cluster.endpoint(addr));
+    let Some(endpoint) = endpoint else {
+        return format!("not used: {}", shown.why);
+    };
+    let rules = &cluster.policy().ejection;
+    let said = why::endpoint::sentence(&endpoint.health.snapshot(), rules, clock);
+    match shown.code {
+        Some(code) => format!("{said}; {code}: {}", shown.why),
+        None => said,
+    }
+}
+
+fn one_endpoint(followed: &Followed, named: &str, clock: &Clock) -> Result<String, String> {
+    let (cluster, members) = (&followed.cluster, followed.members.load());
+    let is_it = |shown: &&Shown| {
+        shown.instance.address == named || shown.dial.is_some_and(|dial| dial.to_string() == named)
+    };
+    let Some(shown) = members.shown.iter().find(is_it) else {
+        let known: Vec<&str> = members
+            .shown
+            .iter()
+            .map(|s| s.instance.address.as_str())
+            .collect();
+        let service = &cluster.name;
+        return Err(format!(
+            "no endpoint {named} of {service}{}",
+            known_ones(named, &known)
+        ));
+    };
+    let mut text = format!("{}: {}", called(shown), state_of(cluster, shown, clock));
+    if let Some(endpoint) = shown.dial.and_then(|addr| cluster.endpoint(addr)) {
+        let (snapshot, policy) = (endpoint.health.snapshot(), cluster.policy());
+        let judged = cluster.success_rates();
+        let rate = why::endpoint::success_rate(snapshot.tally, &judged, &policy.ejection);
+        let _ = write!(
+            text,
+            "\n  success rate: {rate}\n  connections: {} calls in flight, {} idle",
+            endpoint.busy(),
+            endpoint.pool.len()
+        );
+    }
+    Ok(text)
+}
+
+fn with_whole<T>(cluster: &Cluster, clock: &Clock, with: impl FnOnce(&Whole<'_>) -> T) -> T {
+    let (set, policy) = (cluster.set(), cluster.policy());
+    let kept = |endpoint: &crate::endpoint::Endpoint| {
+        why::endpoint::is_kept(&endpoint.health.snapshot(), &policy.ejection)
+    };
+    let breakers = cluster.breakers(clock.now);
+    let problem = cluster.why_none().filter(|_| set.all.is_empty());
+    with(&Whole {
+        census: cluster.peers.census(),
+        kept: set.all.iter().filter(|m| kept(&m.endpoint)).count(),
+        problem: problem.as_deref(),
+        breakers: breakers
+            .iter()
+            .map(|(method, it)| (&**method, it.state.unwrap_or(State::Closed)))
+            .collect(),
+    })
+}
