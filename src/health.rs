@@ -24,6 +24,7 @@ mod peers;
 mod score;
 #[cfg(test)]
 mod simulation;
+mod snapshot;
 pub mod success_rate;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ pub use checks::{Check, Checked, Checks, Missed};
 pub use outage::{Found, Outage};
 pub use peers::{Census, Held, Peers};
 pub use score::{Reason, Score, TIMES_OTHERS, mixed};
+pub use snapshot::{Ejection, Probation, Snapshot};
 
 /// Successes in a row that end the probation after an ejection.
 pub const PASSES: u32 = 5;
@@ -105,55 +107,6 @@ struct Inner {
     slow_since: Option<Instant>,
     /// What [`Health::take_tally`] gave last.
     tally: (u32, u32),
-}
-
-/// Why an endpoint is on probation.
-#[derive(Clone, Copy, Debug)]
-pub struct Probation {
-    /// Since when.
-    pub since: Instant,
-    /// The ejection that ran out, and the successes in a row since; `None`: a try was overdue.
-    pub returned: Option<(Reason, u32)>,
-}
-
-/// An ejection under way.
-#[derive(Clone, Copy, Debug)]
-pub struct Ejection {
-    /// When it began.
-    pub since: Instant,
-    /// When it runs out.
-    pub until: Instant,
-    /// The detector that found it.
-    pub reason: Reason,
-    /// What it had seen.
-    pub score: Score,
-}
-
-/// Everything behind a state, and behind a state that is not.
-#[derive(Clone, Debug)]
-pub struct Snapshot {
-    /// The state.
-    pub state: State,
-    /// How its tries went lately.
-    pub score: Score,
-    /// The same average of the other endpoints, in the mean.
-    pub mean_of_others: f64,
-    /// Why it is down.
-    pub outage: Option<Outage>,
-    /// How its health checks went.
-    pub checks: Checks,
-    /// Why it is on probation.
-    pub probation: Option<Probation>,
-    /// Its ejection.
-    pub ejection: Option<Ejection>,
-    /// The detector that found it, and what keeps it from being ejected.
-    pub held: Option<(Reason, Held)>,
-    /// Since when its share grows.
-    pub slow_since: Option<Instant>,
-    /// Tries, and successes among them, of the last interval over which the success rate was judged.
-    pub tally: (u32, u32),
-    /// The endpoints of the service, by state: it and the others.
-    pub census: Census,
 }
 
 /// What came of a try.

@@ -16,6 +16,7 @@ use crate::outcome::Failed;
 use crate::upstream::Conn;
 
 pub mod find;
+mod rescue;
 
 /// See the module.
 #[derive(Clone, Copy)]

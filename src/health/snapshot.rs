@@ -1,0 +1,54 @@
+//! What is told of an endpoint's state: everything behind it, and behind a state that is not.
+
+use tokio::time::Instant;
+
+use super::{Census, Checks, Held, Outage, Reason, Score, State};
+
+/// Why an endpoint is on probation.
+#[derive(Clone, Copy, Debug)]
+pub struct Probation {
+    /// Since when.
+    pub since: Instant,
+    /// The ejection that ran out, and the successes in a row since; `None`: a try was overdue.
+    pub returned: Option<(Reason, u32)>,
+}
+
+/// An ejection under way.
+#[derive(Clone, Copy, Debug)]
+pub struct Ejection {
+    /// When it began.
+    pub since: Instant,
+    /// When it runs out.
+    pub until: Instant,
+    /// The detector that found it.
+    pub reason: Reason,
+    /// What it had seen.
+    pub score: Score,
+}
+
+/// Everything behind a state, and behind a state that is not.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The state.
+    pub state: State,
+    /// How its tries went lately.
+    pub score: Score,
+    /// The same average of the other endpoints, in the mean.
+    pub mean_of_others: f64,
+    /// Why it is down.
+    pub outage: Option<Outage>,
+    /// How its health checks went.
+    pub checks: Checks,
+    /// Why it is on probation.
+    pub probation: Option<Probation>,
+    /// Its ejection.
+    pub ejection: Option<Ejection>,
+    /// The detector that found it, and what keeps it from being ejected.
+    pub held: Option<(Reason, Held)>,
+    /// Since when its share grows.
+    pub slow_since: Option<Instant>,
+    /// Tries, and successes among them, of the last interval over which the success rate was judged.
+    pub tally: (u32, u32),
+    /// The endpoints of the service, by state: it and the others.
+    pub census: Census,
+}
