@@ -37,6 +37,8 @@ pub(crate) async fn target(now: Instant) -> Target {
         // Listens to the end of the process, and need not accept: no byte is ever sent.
         std::mem::forget(listener);
     }
+    // A slot of its own, and with it a breaker.
+    cluster.methods.adopt(b"echo");
     cluster.apply(dials, None);
     for (member, conn) in cluster.set().all.iter().zip(conns) {
         member.endpoint.pool.put(conn, now, service.max_idle);

@@ -193,6 +193,28 @@ mod tests {
     }
 
     #[test]
+    fn a_method_with_a_slot_has_a_breaker_and_the_rest_have_none() {
+        let methods = Methods::new(&"s".into(), &BreakerPolicy::default());
+        assert!(methods.find(b"m").breaker.is_none());
+        methods.adopt(b"m");
+        assert!(methods.find(b"m").breaker.is_some());
+    }
+
+    #[test]
+    fn a_changed_policy_holds_for_slots_that_are_taken_later_too() {
+        let methods = Methods::new(&"s".into(), &BreakerPolicy::default());
+        methods.adopt(b"before");
+        let (now, mut policy) = (Instant::now(), BreakerPolicy::default());
+        policy.window = ms(777);
+        methods.set_policy(&policy, now);
+        methods.adopt(b"after");
+        for method in methods.all() {
+            let window = method.breaker.as_ref().unwrap().snapshot(now).window;
+            assert_eq!(window, ms(777), "{}", method.name);
+        }
+    }
+
+    #[test]
     fn the_257th_method_shares_the_slot_of_the_rest() {
         let methods = Methods::new(&"s".into(), &BreakerPolicy::default());
         for i in 0..300 {

@@ -107,6 +107,21 @@ async fn an_unknown_service_is_named_where_the_call_named_one() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_open_breaker_names_its_method_once() {
+    let failed = Failed::new(Outcome::BreakerOpen, Instant::now())
+        .because("61 % of 240 calls failed in 2s, next probe in 0.6s");
+    assert_eq!(
+        failed.explain("item", "GetItem"),
+        "tidegate: breaker open for item.GetItem: 61 % of 240 calls failed in 2s, next probe in 0.6s"
+    );
+    assert!(
+        failed
+            .to_string()
+            .starts_with("breaker open for the service: 61 %")
+    );
+}
+
 #[test]
 fn durations_read_as_people_write_them() {
     for (us, text) in [
