@@ -209,7 +209,7 @@ mod tests {
         methods.set_policy(&policy, now);
         methods.adopt(b"after");
         for method in methods.all() {
-            let window = method.breaker.as_ref().unwrap().snapshot(now).window;
+            let window = method.breaker.as_ref().unwrap().snapshot(now).policy.window;
             assert_eq!(window, ms(777), "{}", method.name);
         }
     }
