@@ -58,10 +58,11 @@ async fn an_endpoint_is_sent_no_more_than_max_endpoint_calls_at_once_and_all_wai
         running.1 = running.1.max(running.0);
         let count = count.clone();
         tokio::spawn(async move {
-            sleep(ms(8)).await;
+            // Well before the reply, which frees the place.
+            sleep(ms(2)).await;
             count.lock().unwrap().0 -= 1;
         });
-        Act::Delay(ms(10))
+        Act::Delay(ms(40))
     };
     let server = Options::script(script).start().await.unwrap();
     let proxy = Setup::new("places", &[server.address()])
