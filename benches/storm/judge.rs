@@ -68,10 +68,12 @@ impl Record {
         self.samples.iter().find(|sample| sample.at >= moment)
     }
 
-    /// The last moment in this span at which a call was sent that failed.
+    /// The last moment in this span at which a call was sent that failed within it. One that was on its way when the span
+    /// ended met the next fault.
     fn last_failed(&self, from: Duration, to: Duration) -> Option<Duration> {
         let calls = self.log.calls.iter();
-        let failed = calls.filter(|c| c.failed() && c.sent >= from && c.sent < to);
+        let failed =
+            calls.filter(|c| c.failed() && c.sent >= from && c.sent.saturating_add(c.took) < to);
         failed.map(|call| call.sent).max()
     }
 }
