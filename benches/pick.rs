@@ -9,6 +9,7 @@
 //! from farther ones. That much of the difference is the memory's, not the set's.
 #![allow(missing_docs)]
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,7 +65,7 @@ fn members(size: u16, now: Instant, peers: &Arc<Peers>) -> Vec<Member> {
     let waiters = Arc::new(Waiters::default());
     (0..size)
         .map(|i| {
-            let addr = ([127, 0, 0, 1], 1_000 + i).into();
+            let addr = SocketAddr::from(([127, 0, 0, 1], 1_000 + i));
             let endpoint = Endpoint::new("bench", addr, waiters.clone(), peers.clone());
             let took = Duration::from_micros(500 + u64::from(i) * 7 % 1_000);
             endpoint.load.observe(took, now);

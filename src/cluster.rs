@@ -3,7 +3,6 @@
 //! Calls read a snapshot of the endpoints and never lock; a change of the registry or of an endpoint's state rebuilds
 //! that snapshot, of this service and nothing else.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -23,6 +22,7 @@ use crate::health::{Peers, State};
 use crate::metrics::ServiceMetrics;
 use crate::outcome::{Failed, Outcome};
 use crate::rate::RateSlot;
+use crate::registry::DialAddr;
 use crate::upstream::connect::{ConnectError, connect};
 
 mod check;
@@ -37,7 +37,7 @@ pub use method::{Method, Methods};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dial {
     /// The address.
-    pub addr: SocketAddr,
+    pub addr: DialAddr,
     /// Its weight, at least 1.
     pub weight: u32,
     /// Changes when the registry puts the entry again.
@@ -162,7 +162,7 @@ impl Cluster {
             let put_again = current
                 .iter()
                 .any(|old| old.addr == dial.addr && old.revision != dial.revision);
-            if let Some(endpoint) = put_again.then(|| self.endpoint(dial.addr)).flatten() {
+            if let Some(endpoint) = put_again.then(|| self.endpoint(&dial.addr)).flatten() {
                 // Likely a new process: no need to wait for the old one's times to run out.
                 endpoint.again.notify_one();
                 endpoint.health.release(Instant::now());
@@ -181,12 +181,12 @@ impl Cluster {
     }
 
     /// The endpoint at this address.
-    pub fn endpoint(&self, addr: SocketAddr) -> Option<Arc<Endpoint>> {
+    pub fn endpoint(&self, addr: &DialAddr) -> Option<Arc<Endpoint>> {
         self.set
             .load()
             .all
             .iter()
-            .find(|m| m.endpoint.addr == addr)
+            .find(|m| m.endpoint.addr == *addr)
             .map(|m| m.endpoint.clone())
     }
 
@@ -315,10 +315,10 @@ impl Cluster {
     /// Makes the snapshot anew. The caller holds the lock on the dials: rebuilds never overtake each other.
     fn rebuild(&self, dials: &[Dial]) {
         let old = self.set.load_full();
-        let mut known: std::collections::HashMap<SocketAddr, Arc<Endpoint>> = old
+        let mut known: std::collections::HashMap<DialAddr, Arc<Endpoint>> = old
             .all
             .iter()
-            .map(|m| (m.endpoint.addr, m.endpoint.clone()))
+            .map(|m| (m.endpoint.addr.clone(), m.endpoint.clone()))
             .collect();
         let checks = &self.policy.load().health_check;
         let all = dials
@@ -326,7 +326,7 @@ impl Cluster {
             .map(|dial| Member {
                 endpoint: known
                     .remove(&dial.addr)
-                    .unwrap_or_else(|| self.found(dial.addr, checks)),
+                    .unwrap_or_else(|| self.found(&dial.addr, checks)),
                 weight: dial.weight.max(1),
             })
             .collect();
@@ -338,9 +338,9 @@ impl Cluster {
     }
 
     /// A new endpoint.
-    fn found(&self, addr: SocketAddr, checks: &HealthCheck) -> Arc<Endpoint> {
+    fn found(&self, addr: &DialAddr, checks: &HealthCheck) -> Arc<Endpoint> {
         let (waiters, peers) = (self.waiters.clone(), self.peers.clone());
-        let endpoint = Endpoint::new(&self.name, addr, waiters, peers);
+        let endpoint = Endpoint::new(&self.name, addr.clone(), waiters, peers);
         if checks.required {
             endpoint.health.require_check(Instant::now());
         }
@@ -384,7 +384,7 @@ async fn revive(cluster: Weak<Cluster>, endpoint: Arc<Endpoint>) {
         }
         let policy = cluster.policy();
         match connect(
-            endpoint.addr,
+            &endpoint.addr,
             policy.connect_timeout.max(Duration::from_millis(1)),
         )
         .await

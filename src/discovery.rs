@@ -18,6 +18,10 @@ use crate::registry::{
     MemberPolicy, Members, Registry, Suspicious, Watcher,
 };
 
+mod index;
+
+pub use index::{AddressIndex, Registered, Services};
+
 /// All registries, and this host as the classification of addresses needs it.
 pub struct Discovery {
     registries: ArcSwap<HashMap<Arc<str>, Arc<dyn Registry>>>,
@@ -198,7 +202,7 @@ impl Discovery {
 fn dials(list: &[Member]) -> Vec<Dial> {
     list.iter()
         .map(|m| Dial {
-            addr: m.dial,
+            addr: m.dial.clone(),
             weight: m.weight,
             revision: m.instance.revision,
         })

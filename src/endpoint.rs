@@ -1,6 +1,5 @@
 //! One instance of a service: its address, load, health, places and pooled connections.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
@@ -10,6 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::health::{Health, Peers};
 use crate::metrics::EndpointMetrics;
+use crate::registry::DialAddr;
 use crate::upstream::Pool;
 
 mod load;
@@ -30,7 +30,7 @@ pub struct Endpoint {
     /// A number of its own, never used again.
     pub id: u32,
     /// Where it is dialled.
-    pub addr: SocketAddr,
+    pub addr: DialAddr,
     /// The same, as text: for errors, logs and labels.
     pub name: Arc<str>,
     /// Latency and calls in flight, for the pick.
@@ -56,10 +56,11 @@ impl Endpoint {
     /// An endpoint of `service` at `addr`, up, with nothing known of it.
     pub fn new(
         service: &str,
-        addr: SocketAddr,
+        addr: impl Into<DialAddr>,
         waiters: Arc<Waiters>,
         peers: Arc<Peers>,
     ) -> Arc<Self> {
+        let addr = addr.into();
         let name: Arc<str> = addr.to_string().into();
         let metrics = EndpointMetrics::new(service, &name);
         metrics.state("up");

@@ -28,9 +28,9 @@ pub(crate) async fn target(now: Instant) -> Target {
     for _ in 0..ENDPOINTS {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (addr, weight, revision) = (listener.local_addr().unwrap(), 1, 1);
-        conns.push(connect(addr, Duration::from_secs(1)).await.unwrap());
+        conns.push(connect(&addr.into(), Duration::from_secs(1)).await.unwrap());
         dials.push(Dial {
-            addr,
+            addr: addr.into(),
             weight,
             revision,
         });

@@ -141,13 +141,13 @@ fn service(followed: &Followed, clock: &Clock) -> Value {
 
 /// One registered address. A host name with several addresses shows the first.
 fn registered(cluster: &Cluster, shown: &Shown, clock: &Clock) -> Value {
-    let endpoint = shown.dial.and_then(|addr| cluster.endpoint(addr));
+    let endpoint = shown.dial.as_ref().and_then(|addr| cluster.endpoint(addr));
     let mut value = json!({
         "registered": shown.instance.address,
         "key": shown.instance.key,
         "class": shown.class.label(),
         "findings": shown.code.iter().chain(&shown.more).map(|code| code.label()).collect::<Vec<_>>(),
-        "dial": shown.dial.map(|addr| addr.to_string()),
+        "dial": shown.dial.as_ref().map(ToString::to_string),
         "used": shown.used,
         "weight": shown.instance.weight,
         "tags": shown.instance.tags,

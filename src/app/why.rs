@@ -90,7 +90,7 @@ fn endpoints(followed: &Followed, clock: &Clock) -> Vec<(String, String)> {
 /// `10.0.0.1:8888`, or `item.local:8888 (10.0.0.1:8888)` where the registered address is another.
 fn called(shown: &Shown) -> String {
     let registered = &shown.instance.address;
-    match shown.dial {
+    match &shown.dial {
         Some(dial) if dial.to_string() != *registered => format!("{registered} ({dial})"),
         _ => registered.clone(),
     }
@@ -98,7 +98,7 @@ fn called(shown: &Shown) -> String {
 
 /// The sentence for a registered address, whether it is used or not.
 fn state_of(cluster: &Cluster, shown: &Shown, clock: &Clock) -> String {
-    let endpoint = shown.dial.and_then(|addr| cluster.endpoint(addr));
+    let endpoint = shown.dial.as_ref().and_then(|addr| cluster.endpoint(addr));
     let Some(endpoint) = endpoint else {
         return format!("not used: {}", shown.why);
     };
@@ -113,7 +113,11 @@ fn state_of(cluster: &Cluster, shown: &Shown, clock: &Clock) -> String {
 fn one_endpoint(followed: &Followed, named: &str, clock: &Clock) -> Result<String, String> {
     let (cluster, members) = (&followed.cluster, followed.members.load());
     let is_it = |shown: &&Shown| {
-        shown.instance.address == named || shown.dial.is_some_and(|dial| dial.to_string() == named)
+        shown.instance.address == named
+            || shown
+                .dial
+                .as_ref()
+                .is_some_and(|dial| dial.to_string() == named)
     };
     let Some(shown) = members.shown.iter().find(is_it) else {
         let known: Vec<&str> = members
@@ -128,7 +132,7 @@ fn one_endpoint(followed: &Followed, named: &str, clock: &Clock) -> Result<Strin
         ));
     };
     let mut text = format!("{}: {}", called(shown), state_of(cluster, shown, clock));
-    if let Some(endpoint) = shown.dial.and_then(|addr| cluster.endpoint(addr)) {
+    if let Some(endpoint) = shown.dial.as_ref().and_then(|addr| cluster.endpoint(addr)) {
         let (snapshot, policy) = (endpoint.health.snapshot(), cluster.policy());
         let judged = cluster.success_rates();
         let rate = why::endpoint::success_rate(snapshot.tally, &judged, &policy.ejection);

@@ -144,11 +144,15 @@ impl Checker {
             let Ok(slot) = self.slots.acquire().await else {
                 return;
             };
-            let Some(addr) = self.endpoint.upgrade().map(|endpoint| endpoint.addr) else {
+            let Some(addr) = self
+                .endpoint
+                .upgrade()
+                .map(|endpoint| endpoint.addr.clone())
+            else {
                 return;
             };
             let began = Instant::now();
-            let result = check(addr, &self.rules).await;
+            let result = check(&addr, &self.rules).await;
             drop(slot);
             let (Some(cluster), Some(endpoint)) = (self.cluster.upgrade(), self.endpoint.upgrade())
             else {

@@ -174,7 +174,7 @@ impl Cluster {
 /// calls that broke off together may mean that its process ended, and then it is down, and back as soon as it listens.
 async fn come_back(cluster: Weak<Cluster>, endpoint: Arc<Endpoint>, ejection: Ejection) {
     if let Some(cluster) = cluster.upgrade()
-        && let Err(error) = connect(endpoint.addr, cluster.policy().connect_timeout).await
+        && let Err(error) = connect(&endpoint.addr, cluster.policy().connect_timeout).await
         && error.outcome.row().endpoint == Charge::Down
     {
         cluster.connect_failed(&endpoint, &error);

@@ -1,4 +1,6 @@
 #![allow(clippy::unwrap_used)]
+use std::net::SocketAddr;
+
 use super::*;
 use crate::endpoint::Pick;
 
@@ -13,7 +15,7 @@ fn cluster() -> Arc<Cluster> {
 
 fn dial(port: u16, weight: u32) -> Dial {
     Dial {
-        addr: ([127, 0, 0, 1], port).into(),
+        addr: SocketAddr::from(([127, 0, 0, 1], port)).into(),
         weight,
         revision: 1,
     }
@@ -31,16 +33,16 @@ async fn endpoints_that_stay_keep_their_state_and_those_that_go_get_no_further_c
     let cluster = cluster();
     cluster.apply(vec![dial(1, 1), dial(2, 1)], None);
     let (one, two) = (
-        cluster.endpoint(dial(1, 1).addr).unwrap(),
-        cluster.endpoint(dial(2, 1).addr).unwrap(),
+        cluster.endpoint(&dial(1, 1).addr).unwrap(),
+        cluster.endpoint(&dial(2, 1).addr).unwrap(),
     );
     cluster.apply(vec![dial(2, 5), dial(3, 1)], None);
     assert!(one.is_removed() && !two.is_removed());
     assert!(Arc::ptr_eq(
         &two,
-        &cluster.endpoint(dial(2, 1).addr).unwrap()
+        &cluster.endpoint(&dial(2, 1).addr).unwrap()
     ));
-    assert!(cluster.endpoint(dial(1, 1).addr).is_none());
+    assert!(cluster.endpoint(&dial(1, 1).addr).is_none());
     assert_eq!(
         cluster
             .set()
@@ -58,7 +60,7 @@ async fn a_down_endpoint_is_out_of_the_set_at_once_and_back_when_a_connect_succe
     let port = listener.local_addr().unwrap().port();
     let cluster = cluster();
     cluster.apply(vec![dial(port, 1)], None);
-    let endpoint = cluster.endpoint(dial(port, 1).addr).unwrap();
+    let endpoint = cluster.endpoint(&dial(port, 1).addr).unwrap();
     cluster.connect_failed(&endpoint, &refused());
     assert!(matches!(
         cluster.set().pick(&Default::default(), 0, Instant::now()),
@@ -79,7 +81,7 @@ async fn an_entry_put_again_is_dialled_at_once() {
     let port = scripted::free().port();
     let cluster = cluster();
     cluster.apply(vec![dial(port, 1)], None);
-    let endpoint = cluster.endpoint(dial(port, 1).addr).unwrap();
+    let endpoint = cluster.endpoint(&dial(port, 1).addr).unwrap();
     cluster.connect_failed(&endpoint, &refused());
     let before = endpoint.health.outage().unwrap().failures;
     cluster.apply(

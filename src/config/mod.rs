@@ -9,6 +9,7 @@ mod check;
 mod flags;
 mod load;
 mod nearest;
+mod patterns;
 mod policy;
 mod print;
 mod problem;
@@ -28,6 +29,7 @@ use report::Report;
 
 pub use flags::Flags;
 pub(crate) use nearest::nearest;
+pub use patterns::{NoPattern, Pattern};
 pub use policy::{
     Balance, CallPolicy, DeadlineSource, OnDeadline, Policy, ReadDeadline, Suspicious,
 };

@@ -1,7 +1,9 @@
 //! A registered address as text, read strictly: what cannot be read is named, never guessed.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 #[cfg(test)]
 mod tests;
@@ -15,6 +17,47 @@ pub enum Address {
     Name(String, u16),
     /// The path of a unix socket.
     Unix(PathBuf),
+}
+
+/// Where an endpoint is dialled: an address with nothing left to resolve.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum DialAddr {
+    /// Over TCP.
+    Tcp(SocketAddr),
+    /// A unix socket of this host: its path, or an abstract name behind `@` (Linux).
+    Unix(Arc<Path>),
+}
+
+impl DialAddr {
+    /// The address, where it is one of TCP.
+    #[must_use]
+    pub fn tcp(&self) -> Option<SocketAddr> {
+        match self {
+            DialAddr::Tcp(socket) => Some(*socket),
+            DialAddr::Unix(_) => None,
+        }
+    }
+}
+
+impl From<SocketAddr> for DialAddr {
+    fn from(socket: SocketAddr) -> Self {
+        DialAddr::Tcp(socket)
+    }
+}
+
+impl PartialEq<SocketAddr> for DialAddr {
+    fn eq(&self, socket: &SocketAddr) -> bool {
+        self.tcp() == Some(*socket)
+    }
+}
+
+impl fmt::Display for DialAddr {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DialAddr::Tcp(socket) => socket.fmt(out),
+            DialAddr::Unix(path) => write!(out, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// Why an address cannot be read.

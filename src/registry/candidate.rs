@@ -4,7 +4,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::{Address, Class, Code, Found, Host, Instance, Resolved, classify, fixed, parse};
+use super::{
+    Address, Class, Code, DialAddr, Found, Host, Instance, Resolved, classify, fixed, parse,
+};
 
 /// One address of one instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +16,7 @@ pub(super) struct Candidate {
     /// The findings, the gravest first.
     pub(super) codes: Vec<Code>,
     /// What calls would go to; only where the class is dialable.
-    pub(super) dial: Option<SocketAddr>,
+    pub(super) dial: Option<DialAddr>,
     /// Why it is not dialled, or what is remarkable about it; may be empty.
     pub(super) why: String,
 }
@@ -92,7 +94,7 @@ fn of_socket(instance: &Arc<Instance>, socket: SocketAddr, host: &Host, named: b
         None => "",
     };
     let mut candidate = Candidate::new(instance, class, code, why);
-    candidate.dial = class.dialable().then_some(socket);
+    candidate.dial = class.dialable().then_some(socket.into());
     candidate
 }
 

@@ -8,14 +8,13 @@
 //! by an accident of etcd looks like instances that stopped.
 
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::candidate::{Candidate, candidates};
-use super::{Class, Code, Host, Instance, ReadSet, Resolved};
+use super::{Class, Code, DialAddr, Host, Instance, ReadSet, Resolved};
 
 #[cfg(test)]
 mod tests;
@@ -57,7 +56,7 @@ pub struct Member {
     /// The registration it comes from.
     pub instance: Arc<Instance>,
     /// Where to dial. Unique among the members of a service.
-    pub dial: SocketAddr,
+    pub dial: DialAddr,
     /// Its class.
     pub class: Class,
     /// Its share, 1 to 1,000,000.
@@ -78,7 +77,7 @@ pub struct Shown {
     /// The other findings.
     pub more: Vec<Code>,
     /// What is dialled for it, or would be.
-    pub dial: Option<SocketAddr>,
+    pub dial: Option<DialAddr>,
     /// Calls may be sent to it.
     pub used: bool,
     /// Why it is not used, or what is remarkable about it; may be empty.
@@ -216,15 +215,15 @@ impl Membership {
         let mut shown = Vec::with_capacity(self.registered.len());
         for (index, candidate) in self.registered.iter().enumerate() {
             let mut entry = show(candidate);
-            match candidate.dial {
+            match &candidate.dial {
                 None => {}
-                Some(dial) if winners.get(&dial) != Some(&index) => mark_duplicate(&mut entry),
+                Some(dial) if winners.get(dial) != Some(&index) => mark_duplicate(&mut entry),
                 Some(_) if candidate.class.suspicious() && held_back.is_some() => {
                     entry.why = held_back.unwrap_or_default().to_owned();
                 }
                 Some(dial) => {
                     entry.used = true;
-                    list.push(member(candidate, dial));
+                    list.push(member(candidate, dial.clone()));
                 }
             }
             shown.push(entry);
@@ -248,10 +247,12 @@ impl Membership {
     }
 
     /// Who stands for an address that several entries name: the one put last.
-    fn winners(&self) -> HashMap<SocketAddr, usize> {
-        let mut winners: HashMap<SocketAddr, usize> = HashMap::new();
+    fn winners(&self) -> HashMap<&DialAddr, usize> {
+        let mut winners: HashMap<&DialAddr, usize> = HashMap::new();
         for (index, candidate) in self.registered.iter().enumerate() {
-            let Some(dial) = candidate.dial else { continue };
+            let Some(dial) = &candidate.dial else {
+                continue;
+            };
             let winner = winners.entry(dial).or_insert(index);
             if candidate.instance.revision > self.registered[*winner].instance.revision {
                 *winner = index;
@@ -263,10 +264,10 @@ impl Membership {
     /// Remembers for `empty_grace` which members are registered no more. What the policy refuses is
     /// still registered, so it is not lost.
     fn note_losses(&mut self, now: Instant) {
-        let registered: HashSet<SocketAddr> = self
+        let registered: HashSet<&DialAddr> = self
             .registered
             .iter()
-            .filter_map(|candidate| candidate.dial)
+            .filter_map(|candidate| candidate.dial.as_ref())
             .collect();
         let gone = |member: &Member| !registered.contains(&member.dial);
         let left = self
@@ -297,7 +298,7 @@ impl Membership {
     }
 }
 
-fn member(candidate: &Candidate, dial: SocketAddr) -> Member {
+fn member(candidate: &Candidate, dial: DialAddr) -> Member {
     Member {
         instance: Arc::clone(&candidate.instance),
         dial,
@@ -314,7 +315,7 @@ fn show(candidate: &Candidate) -> Shown {
         class: candidate.class,
         code: codes.next(),
         more: codes.collect(),
-        dial: candidate.dial,
+        dial: candidate.dial.clone(),
         used: false,
         why: candidate.why.clone(),
     }
@@ -331,7 +332,7 @@ fn show_lost(member: &Member, grace: Duration) -> Shown {
         class: member.class,
         code: None,
         more: Vec::new(),
-        dial: Some(member.dial),
+        dial: Some(member.dial.clone()),
         used: true,
         why: format!(
             "registered no more; kept as last resort for {grace:?} since the service became empty, because a \

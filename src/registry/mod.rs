@@ -30,7 +30,7 @@ use std::time::SystemTime;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-pub use address::{Address, Malformed, parse};
+pub use address::{Address, DialAddr, Malformed, parse};
 pub use classify::{Class, Host, Interface, classify, forbidden};
 pub use code::Code;
 pub use etcd::{Etcd, EtcdOptions, EtcdOptionsError};

@@ -1,7 +1,6 @@
 //! One health check of an instance: a connection of its own, and for `kind = "call"` one call on it.
 
 use std::io;
-use std::net::SocketAddr;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,6 +12,7 @@ use crate::config::{CheckKind, HealthCheck};
 use crate::frame::{self, Decoder, Limits, Progress, Side};
 use crate::health::Missed;
 use crate::outcome::{Outcome, human};
+use crate::registry::DialAddr;
 
 #[cfg(test)]
 mod tests;
@@ -25,7 +25,7 @@ const ENOUGH: usize = 64 * 1024;
 /// # Errors
 ///
 /// Why it did not pass. `overloaded` is this host's own doing, and says nothing of the instance.
-pub async fn check(addr: SocketAddr, rules: &HealthCheck) -> Result<(), Missed> {
+pub async fn check(addr: &DialAddr, rules: &HealthCheck) -> Result<(), Missed> {
     let until = Instant::now() + rules.timeout;
     let mut conn = connect(addr, rules.timeout).await.map_err(|error| Missed {
         outcome: error.outcome,

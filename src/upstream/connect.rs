@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 use super::Conn;
 use crate::outcome::Outcome;
 use crate::platform::{self, Side};
-use crate::registry;
+use crate::registry::{self, DialAddr};
 
 /// Why there is no connection.
 #[derive(Debug, Clone)]
@@ -27,7 +27,13 @@ pub struct ConnectError {
 ///
 /// What is this host's own doing (no descriptor, no local port) is `overloaded` and nobody's fault; the rest is the
 /// endpoint's.
-pub async fn connect(addr: SocketAddr, limit: Duration) -> Result<Box<Conn>, ConnectError> {
+pub async fn connect(addr: &DialAddr, limit: Duration) -> Result<Box<Conn>, ConnectError> {
+    let DialAddr::Tcp(addr) = *addr else {
+        return Err(ConnectError {
+            outcome: Outcome::Unreachable,
+            detail: "unix sockets are not dialled in this version".into(),
+        });
+    };
     // Looked at again here, after rewriting and resolving: whatever the registry says, these are never dialled.
     if registry::forbidden(addr.ip()) || addr.ip().is_unspecified() || addr.port() == 0 {
         return Err(ConnectError {

@@ -3,12 +3,13 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::registry::DialAddr;
 
 async fn pair() -> (Box<Conn>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
+    let dialled = listener.local_addr().unwrap().into();
     let (ours, theirs) = tokio::join!(
-        connect::connect(addr, Duration::from_secs(5)),
+        connect::connect(&dialled, Duration::from_secs(5)),
         listener.accept()
     );
     (ours.unwrap(), theirs.unwrap().0)
@@ -156,7 +157,7 @@ async fn an_hour_of_calls_meets_no_connection_that_a_server_closed_after_5_s() {
 
 #[tokio::test]
 async fn nobody_listening_is_refused() {
-    let error = connect::connect(scripted::free(), Duration::from_secs(5))
+    let error = connect::connect(&scripted::free().into(), Duration::from_secs(5))
         .await
         .err()
         .unwrap();
@@ -191,10 +192,13 @@ async fn a_metadata_or_unspecified_address_is_never_dialled() {
         "[::]:80",
         "127.0.0.1:0",
     ] {
-        let error = connect::connect(addr.parse().unwrap(), Duration::from_secs(5))
-            .await
-            .err()
-            .unwrap();
+        let error = connect::connect(
+            &DialAddr::Tcp(addr.parse().unwrap()),
+            Duration::from_secs(5),
+        )
+        .await
+        .err()
+        .unwrap();
         assert_eq!(error.label(), "forbidden", "{addr}");
     }
 }

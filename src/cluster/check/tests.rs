@@ -35,7 +35,7 @@ fn cluster(name: &str, checks: HealthCheck, addrs: &[SocketAddr]) -> Arc<Cluster
 
 fn dials(addrs: &[SocketAddr]) -> Vec<Dial> {
     let dial = |addr: &SocketAddr| Dial {
-        addr: *addr,
+        addr: (*addr).into(),
         weight: 1,
         revision: 1,
     };
@@ -65,7 +65,7 @@ async fn an_endpoint_whose_checks_fail_leaves_the_set_and_comes_back_with_them()
     });
     let server = ill.start().await.unwrap();
     let cluster = cluster("ill", quick(), &[server.address()]);
-    let endpoint = cluster.endpoint(server.address()).unwrap();
+    let endpoint = cluster.endpoint(&server.address().into()).unwrap();
     assert_eq!(cluster.set().available(), 1);
     eventually("down", || cluster.set().available() == 0).await;
     let outage = endpoint.health.outage().unwrap();
@@ -112,7 +112,7 @@ async fn rules_that_are_switched_off_leave_nobody_down() {
 async fn what_a_check_by_older_rules_found_changes_nothing() {
     let server = closing().await;
     let cluster = cluster("older", HealthCheck::default(), &[server.address()]);
-    let endpoint = cluster.endpoint(server.address()).unwrap();
+    let endpoint = cluster.endpoint(&server.address().into()).unwrap();
     let missed = Missed {
         outcome: Outcome::ReadDeadline,
         detail: "no answer".into(),
@@ -132,7 +132,7 @@ async fn what_is_this_hosts_own_doing_is_no_failure() {
         ..quick()
     };
     let cluster = cluster("ours", slow.clone(), &[server.address()]);
-    let endpoint = cluster.endpoint(server.address()).unwrap();
+    let endpoint = cluster.endpoint(&server.address().into()).unwrap();
     let missed = Missed {
         outcome: Outcome::Overloaded,
         detail: "too many open files".into(),

@@ -1,4 +1,5 @@
 #![allow(clippy::unwrap_used)]
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::*;
@@ -13,7 +14,7 @@ fn members(weights: &[u32], peers: &Arc<Peers>) -> Vec<Member> {
         .map(|(i, weight)| Member {
             endpoint: Endpoint::new(
                 "test",
-                ([127, 0, 0, 1], 1000 + i as u16).into(),
+                SocketAddr::from(([127, 0, 0, 1], 1000 + i as u16)),
                 waiters.clone(),
                 peers.clone(),
             ),

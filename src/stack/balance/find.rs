@@ -250,7 +250,7 @@ pub(super) fn start(target: &Target, place: Place) -> oneshot::Receiver<Dialled>
 async fn run(target: &Target, place: Place) -> Dialled {
     let (cluster, endpoint) = (&target.cluster, place.endpoint().clone());
     let began = Instant::now();
-    let result = connect(endpoint.addr, target.service.connect_timeout).await;
+    let result = connect(&endpoint.addr, target.service.connect_timeout).await;
     cluster.metrics.connect(
         result
             .as_ref()

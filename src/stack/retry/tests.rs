@@ -91,7 +91,7 @@ fn call(name: &str, endpoints: u16, policy: CallPolicy) -> Told {
     });
     let cluster = Cluster::new(name, service.clone(), Handle::current(), false);
     let dial = |port| Dial {
-        addr: ([127, 0, 0, 1], port).into(),
+        addr: std::net::SocketAddr::from(([127, 0, 0, 1], port)).into(),
         weight: 1,
         revision: 1,
     };

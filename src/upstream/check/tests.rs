@@ -17,7 +17,7 @@ fn rules(kind: CheckKind) -> HealthCheck {
 
 async fn called(act: Act) -> Result<(), Missed> {
     let server = Server::start(act).await.unwrap();
-    check(server.address(), &rules(CheckKind::Call)).await
+    check(&server.address().into(), &rules(CheckKind::Call)).await
 }
 
 #[test]
@@ -76,9 +76,9 @@ async fn who_takes_the_connection_and_never_answers_passes_a_connect_and_fails_a
         .unwrap();
     let mut rules = rules(CheckKind::Connect);
     rules.timeout = Duration::from_millis(200);
-    assert_eq!(check(hung.address(), &rules).await, Ok(()));
+    assert_eq!(check(&hung.address().into(), &rules).await, Ok(()));
     rules.kind = CheckKind::Call;
-    let missed = check(hung.address(), &rules).await.unwrap_err();
+    let missed = check(&hung.address().into(), &rules).await.unwrap_err();
     assert_eq!(missed.outcome, Outcome::ReadDeadline);
     assert_eq!(&*missed.detail, "no answer within 200ms");
 }
@@ -86,7 +86,9 @@ async fn who_takes_the_connection_and_never_answers_passes_a_connect_and_fails_a
 #[tokio::test]
 async fn where_nobody_listens_both_kinds_fail_as_a_connect_does() {
     for kind in [CheckKind::Connect, CheckKind::Call] {
-        let missed = check(scripted::free(), &rules(kind)).await.unwrap_err();
+        let missed = check(&scripted::free().into(), &rules(kind))
+            .await
+            .unwrap_err();
         assert_eq!(missed.outcome, Outcome::ConnectRefused);
     }
 }

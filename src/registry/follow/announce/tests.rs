@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Mutex;
 
 use super::*;
-use crate::registry::{Instance, Member};
+use crate::registry::{DialAddr, Instance, Member};
 
 /// What is written to the log, as text.
 #[derive(Clone, Default)]
@@ -34,7 +34,7 @@ fn shown(address: &str, code: Option<Code>, used: bool) -> Shown {
         class: Class::Loopback,
         code,
         more: vec![Code::R10],
-        dial: address.parse().ok(),
+        dial: address.parse().ok().map(DialAddr::Tcp),
         used,
         why: "it is loopback".to_owned(),
     }
@@ -43,7 +43,7 @@ fn shown(address: &str, code: Option<Code>, used: bool) -> Shown {
 fn members(shown: Vec<Shown>) -> Members {
     let used = shown.iter().filter(|s| s.used).map(|s| Member {
         instance: s.instance.clone(),
-        dial: s.dial.unwrap(),
+        dial: s.dial.clone().unwrap(),
         class: s.class,
         weight: 10,
         last_resort: false,
