@@ -11,9 +11,11 @@ use tokio::time::Instant;
 use crate::buffer::Buf;
 use crate::frame::Decoder;
 use crate::platform::{self, Idle, TcpStats};
+use own::Own;
 
 pub mod check;
 pub mod connect;
+pub mod own;
 #[cfg(test)]
 mod tests;
 
@@ -36,6 +38,7 @@ pub struct Conn {
     base: Option<TcpStats>,
     idle_since: Instant,
     retired: bool,
+    _own: Option<Own>,
 }
 
 /// What the system knows of the bytes of the last call.
@@ -53,6 +56,7 @@ impl Conn {
     /// A connection just made.
     pub fn new(stream: TcpStream, now: Instant) -> Box<Self> {
         let base = platform::tcp_stats(&stream);
+        let own = Own::remember(|| stream.local_addr().ok());
         Box::new(Self {
             stream,
             buf: None,
@@ -62,6 +66,7 @@ impl Conn {
             base,
             idle_since: now,
             retired: false,
+            _own: own,
         })
     }
 

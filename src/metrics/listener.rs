@@ -23,6 +23,7 @@ pub struct ListenerMetrics {
     pub added: Histogram,
     closed: Family<&'static str, Counter>,
     protocols: Family<&'static str, Counter>,
+    redirects: Family<&'static str, Counter>,
 }
 
 impl ListenerMetrics {
@@ -37,6 +38,7 @@ impl ListenerMetrics {
             added: Histogram::new(&names::ADDED_DURATION, &[listener]),
             closed: Family::new(24),
             protocols: Family::new(24),
+            redirects: Family::new(8),
             listener: listener.into(),
             scope,
         }
@@ -60,6 +62,14 @@ impl ListenerMetrics {
                 .counter(&names::PROTOCOL, &[&self.listener, name])
         };
         if let Some(counter) = self.protocols.get(name, resolve) {
+            counter.inc();
+        }
+    }
+
+    /// A redirected connection was going there.
+    pub fn redirected(&self, to: &'static str) {
+        let resolve = || self.scope.counter(&names::REDIRECTS, &[&self.listener, to]);
+        if let Some(counter) = self.redirects.get(to, resolve) {
             counter.inc();
         }
     }

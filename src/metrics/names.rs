@@ -144,6 +144,8 @@ table! {
         "Client connections ended, by reason.");
     PROTOCOL = counter("tidegate_protocol_total", &["listener", "protocol"],
         "Client connections, by what they turned out to speak.");
+    REDIRECTS = counter("tidegate_redirects_total", &["listener", "to"],
+        "Connections of a transparent listener, by where they were going: service, shared, unregistered, direct, loop or forbidden.");
     RELAY_BYTES = counter("tidegate_relay_bytes_total", &["listener", "direction"],
         "Bytes relayed for what is no call; direction is up or down.").in_unit(Unit::Bytes);
     CONNECTS = counter("tidegate_connects_total", &["service", "result"],

@@ -45,6 +45,7 @@ impl Everything {
         self.listener.added.record(Duration::from_micros(20));
         self.listener.closed("client");
         self.listener.protocol("framed");
+        self.listener.redirected("service");
         self.service.in_flight(2);
         self.service.request_bytes.add(100);
         self.service.upstream.record(Duration::from_millis(3));

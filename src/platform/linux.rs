@@ -35,6 +35,10 @@ pub(super) fn original_dst(socket: &SockRef<'_>) -> Option<SocketAddr> {
     original.ok()?.as_socket()
 }
 
+pub(super) fn set_mark(socket: &SockRef<'_>, mark: u32) -> io::Result<()> {
+    socket.set_mark(mark)
+}
+
 #[allow(unsafe_code)]
 pub(super) fn tcp_stats(socket: &SockRef<'_>) -> Option<TcpStats> {
     // SAFETY: tcp_info is plain integers, for which zero is a value.

@@ -10,6 +10,7 @@
 //! | reload and log events by signal | yes | yes | no: `POST /reload` |
 //! | [`tcp_stats`] | yes | – | – |
 //! | [`original_dst`] | yes | – | – |
+//! | [`set_mark`] | yes | – | – |
 //! | [`process_stats`] | yes | yes | – |
 //! | [`interfaces`] | yes | yes | – |
 //! | [`raise_fd_limit`] | yes | yes | – (no such limit) |
@@ -206,6 +207,14 @@ pub fn peek_idle<S: AsStream>(stream: &S) -> Idle {
 /// listener's before dialling.
 pub fn original_dst<S: AsStream>(stream: &S) -> Option<SocketAddr> {
     system::original_dst(&SockRef::from(stream))
+}
+
+/// Marks a socket's packets for the firewall (Linux, `SO_MARK`).
+///
+/// # Errors
+/// The system's own, without `CAP_NET_ADMIN` or `CAP_NET_RAW`; [`io::ErrorKind::Unsupported`] on other systems.
+pub fn set_mark<S: AsStream>(socket: &S, mark: u32) -> io::Result<()> {
+    system::set_mark(&SockRef::from(socket), mark)
 }
 
 /// The process in figures. `None` where the system's ways are not known here.

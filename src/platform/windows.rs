@@ -73,6 +73,10 @@ pub(super) fn original_dst(_: &SockRef<'_>) -> Option<SocketAddr> {
     None
 }
 
+pub(super) fn set_mark(_: &SockRef<'_>, _: u32) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 pub(super) fn tcp_stats(_: &SockRef<'_>) -> Option<TcpStats> {
     None
 }

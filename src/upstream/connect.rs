@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::net::{TcpSocket, TcpStream};
@@ -11,6 +12,22 @@ use super::Conn;
 use crate::outcome::Outcome;
 use crate::platform::{self, Side};
 use crate::registry::{self, DialAddr};
+
+/// The firewall mark of our own connections; 0 is none.
+static MARK: AtomicU32 = AtomicU32::new(0);
+
+/// Marks the connections made from now on, so that the firewall can tell them from those it redirects; 0 is no mark.
+///
+/// # Errors
+///
+/// The system's own: Linux lets only a process with `CAP_NET_ADMIN` (or `CAP_NET_RAW`) do so, other systems none.
+pub fn set_mark(mark: u32) -> io::Result<()> {
+    if mark != 0 {
+        platform::set_mark(&TcpSocket::new_v4()?, mark)?;
+    }
+    MARK.store(mark, Relaxed);
+    Ok(())
+}
 
 /// Why there is no connection.
 #[derive(Debug, Clone)]
@@ -64,6 +81,10 @@ async fn dial(addr: SocketAddr) -> io::Result<TcpStream> {
     } else {
         TcpSocket::new_v6()?
     };
+    match MARK.load(Relaxed) {
+        0 => {}
+        mark => platform::set_mark(&socket, mark)?,
+    }
     let stream = socket.connect(addr).await?;
     // A simultaneous open on one's own port: the kernel found the port free and connected it to itself.
     if matches!((stream.local_addr(), stream.peer_addr()), (Ok(a), Ok(b)) if a == b) {
