@@ -4,7 +4,9 @@ use crate::generated::echo::echo::{
     EchoService, EchoServiceClient, EchoServiceClientBuilder, EchoServiceFailException,
     EchoServiceServer, Refused,
 };
+use metainfo::{Forward, METAINFO, MetaInfo};
 use pilota::FastStr;
+use std::cell::RefCell;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -69,13 +71,27 @@ impl Server {
         Self::start_on((Ipv4Addr::LOCALHOST, 0).into(), true)
     }
 
+    /// `Echo` answers with `name`; where there is a `next`, it calls that first and answers `name > …`. The call's
+    /// persistent metadata travels on by itself, as it does in Kitex.
+    pub fn start_named(name: &str, next: Option<Client>) -> io::Result<Self> {
+        let handler = Handler {
+            name: Some(FastStr::new(name)),
+            next,
+            ..Handler::default()
+        };
+        Self::start_with((Ipv4Addr::LOCALHOST, 0).into(), false, handler)
+    }
+
     /// At this address.
     pub fn start_on(listen: SocketAddr, multiplexed: bool) -> io::Result<Self> {
+        Self::start_with(listen, multiplexed, Handler::default())
+    }
+
+    fn start_with(listen: SocketAddr, multiplexed: bool, handler: Handler) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()?;
-        let handler = Handler::default();
         let (calls, oneways) = (Arc::clone(&handler.calls), Arc::clone(&handler.oneways));
         let listener = std::net::TcpListener::bind(listen)?;
         listener.set_nonblocking(true)?;
@@ -126,6 +142,8 @@ impl Drop for Server {
 struct Handler {
     calls: Arc<AtomicU64>,
     oneways: Arc<AtomicU64>,
+    name: Option<FastStr>,
+    next: Option<Client>,
 }
 
 impl Handler {
@@ -141,7 +159,19 @@ impl EchoService for Handler {
             let kind = ApplicationExceptionKind::INTERNAL_ERROR;
             return Err(ApplicationException::new(kind, "the handler is unwell").into());
         }
-        Ok(message)
+        let Some(name) = self.name.clone() else {
+            return Ok(message);
+        };
+        match &self.next {
+            None => Ok(name),
+            Some(next) => {
+                let rest = next.0.echo(message).await.map_err(|error| {
+                    let kind = ApplicationExceptionKind::INTERNAL_ERROR;
+                    ApplicationException::new(kind, format!("{name} > {error}"))
+                })?;
+                Ok(format!("{name} > {rest}").into())
+            }
+        }
     }
 
     async fn notify(&self, _message: FastStr) -> Result<(), ServerError> {
@@ -243,6 +273,13 @@ impl Client {
     /// Calls `Echo`.
     pub async fn echo(&self, message: &str) -> Result<String, Failed> {
         Ok(self.0.echo(FastStr::new(message)).await?.to_string())
+    }
+
+    /// Calls `Echo` with persistent metadata, which travels along the whole chain of calls.
+    pub async fn echo_marked(&self, key: &str, value: &str) -> Result<String, Failed> {
+        let mut mark = MetaInfo::new();
+        mark.set_persistent(FastStr::new(key), FastStr::new(value));
+        METAINFO.scope(RefCell::new(mark), self.echo("who?")).await
     }
 
     /// Calls `Slow`.
