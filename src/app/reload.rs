@@ -188,6 +188,7 @@ fn needs_restart(old: &Config, new: &Config) -> Result<(), ReloadError> {
         ("runtime.state_dir", a.state_dir != b.state_dir),
         ("runtime.max_frame", a.max_frame != b.max_frame),
         ("runtime.hold", a.hold != b.hold),
+        ("runtime.mark", a.mark != b.mark),
         ("admin.listen", listen(old) != listen(new)),
         ("metrics.listen", old.metrics != new.metrics),
     ];

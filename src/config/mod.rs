@@ -29,7 +29,7 @@ use report::Report;
 
 pub use flags::Flags;
 pub(crate) use nearest::nearest;
-pub use patterns::{NoPattern, Pattern};
+pub use patterns::{NoPattern, Pattern, Patterns};
 pub use policy::{
     Balance, CallPolicy, DeadlineSource, OnDeadline, Policy, ReadDeadline, Suspicious,
 };

@@ -12,6 +12,10 @@ mod tests;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern(Box<str>);
 
+/// Some patterns, at least one: a name fits if it fits any of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Patterns(Box<[Pattern]>);
+
 /// Why a text is no pattern.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error(
@@ -49,6 +53,42 @@ impl Pattern {
     #[must_use]
     pub fn exact(&self) -> Option<&str> {
         (!self.0.contains('*')).then_some(&self.0)
+    }
+}
+
+impl Patterns {
+    /// Every name fits.
+    #[must_use]
+    pub fn all() -> Self {
+        Self([Pattern("*".into())].into())
+    }
+
+    /// `None` where there is no pattern.
+    #[must_use]
+    pub fn new(patterns: Vec<Pattern>) -> Option<Self> {
+        (!patterns.is_empty()).then(|| Self(patterns.into()))
+    }
+
+    /// Whether `name` fits one of them.
+    #[must_use]
+    pub fn matches(&self, name: &str) -> bool {
+        self.0.iter().any(|pattern| pattern.matches(name))
+    }
+
+    /// Each of them, as they were written.
+    pub fn iter(&self) -> impl Iterator<Item = &Pattern> {
+        self.0.iter()
+    }
+}
+
+/// As the config writes them, without brackets.
+impl fmt::Display for Patterns {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, pattern) in self.0.iter().enumerate() {
+            let comma = if index > 0 { ", " } else { "" };
+            write!(out, "{comma}\"{pattern}\"")?;
+        }
+        Ok(())
     }
 }
 

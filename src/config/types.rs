@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 use thiserror::Error;
 
+use super::patterns::Patterns;
 use super::policy::{CallPolicy, Policy};
 use super::units;
 
@@ -39,6 +40,8 @@ pub struct Runtime {
     /// How long calls in flight are waited for after that. 0 to 1 h.
     #[serde(serialize_with = "units::duration")]
     pub drain_timeout: Duration,
+    /// The firewall mark of tidegate's own connections, which redirect rules let pass; 0: none. Linux only.
+    pub mark: u32,
 }
 
 impl Default for Runtime {
@@ -52,6 +55,7 @@ impl Default for Runtime {
             state_dir: None,
             drain_delay: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(20),
+            mark: 0,
         }
     }
 }
@@ -172,6 +176,15 @@ pub struct Listener {
         skip_serializing_if = "Option::is_none"
     )]
     pub registry: Option<Arc<str>>,
+    /// Names of the services that may be called here; `None`: of all. Never beside a fixed service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub services: Option<Patterns>,
+    /// Takes connections that the firewall redirected: where each was going to says which service it means. Never
+    /// beside a fixed service, and only with a registry. Linux only.
+    pub transparent: bool,
+    /// A redirected call goes to the instance that its caller dialled for as long as that one works. Only where
+    /// `transparent`.
+    pub sticky_destination: bool,
     /// What is spoken here.
     pub protocol: Protocol,
     /// Client connections at once. 1 to 1,000,000.
@@ -202,6 +215,9 @@ impl Listener {
             listen,
             service: None,
             registry: None,
+            services: None,
+            transparent: false,
+            sticky_destination: false,
             protocol: Protocol::default(),
             max_connections: 10_000,
             max_connections_per_source: 0,
@@ -210,6 +226,16 @@ impl Listener {
             frame_timeout: Duration::from_secs(5),
             client_write_timeout: Duration::from_secs(10),
             client_idle_timeout: Duration::from_secs(3600),
+        }
+    }
+
+    /// Whether calls that arrive here may be of the service `name`.
+    #[must_use]
+    pub fn may_know(&self, name: &str) -> bool {
+        match (&self.service, &self.services) {
+            (Some(fixed), _) => **fixed == *name,
+            (None, Some(patterns)) => patterns.matches(name),
+            (None, None) => true,
         }
     }
 }

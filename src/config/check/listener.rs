@@ -4,11 +4,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::load::source::Place;
+use crate::config::load::tree::{Kind, Node};
+use crate::config::patterns::{Pattern, Patterns};
 use crate::config::types::{Listener, Protocol};
 
 use super::address::socket;
+use super::process::linux_only;
 use super::registry::{Registries, name};
 use super::service::service_name;
+use super::value::found;
 use super::{Section, Taken, Text, contradictions};
 
 const MILLI: Duration = Duration::from_millis(1);
@@ -30,6 +35,8 @@ pub(super) fn listeners<'a>(
         let mut listener = limits(table, name, listen);
         contradictions::connections(table, &listener);
         listener.protocol = protocol(table).unwrap_or_default();
+        redirect(table, &mut listener);
+        listener.services = services(table);
         route(table, registries, &mut listener, &mut imply);
         listener
     });
@@ -92,6 +99,49 @@ fn protocol(table: &mut Section<'_>) -> Option<Protocol> {
     table.word("protocol", &words)
 }
 
+fn redirect(table: &mut Section<'_>, listener: &mut Listener) {
+    listener.transparent = table.flag("transparent").unwrap_or_default();
+    if listener.transparent {
+        let what = "`transparent = true`: it asks Linux where a redirected connection was going to";
+        linux_only(table, "transparent", what);
+    }
+    listener.sticky_destination = table.flag("sticky_destination").unwrap_or_default();
+    if let (false, true, Some(at)) = (
+        listener.transparent,
+        listener.sticky_destination,
+        table.place("sticky_destination"),
+    ) {
+        let message = "expected `transparent = true` beside `sticky_destination`: \
+                       without it no caller chooses an instance";
+        table.report.error(at, message);
+    }
+}
+
+/// Names of services and patterns of them, at least one.
+fn services(table: &mut Section<'_>) -> Option<Patterns> {
+    let expected = "names of services and patterns of them, such as [\"shop.*\", \"stock\"]";
+    let items = table.array("services", expected)?;
+    if let (true, Some(at)) = (items.is_empty(), table.place("services")) {
+        let message = format!("expected {expected}, found an empty array");
+        table.report.error(at, message);
+    }
+    let patterns = items.iter().filter_map(|item| pattern(table, item));
+    Patterns::new(patterns.collect())
+}
+
+fn pattern(table: &Section<'_>, item: &Node) -> Option<Pattern> {
+    let text = match &item.kind {
+        Kind::Text { text, .. } => text.as_str(),
+        _ => "",
+    };
+    let read = Pattern::new(text);
+    if let Err(error) = &read {
+        let message = format!("{error}, found {}", found(item));
+        table.report.error(item.at, message);
+    }
+    read.ok()
+}
+
 /// Where calls go: to one service, or to the one that each names, found in a registry.
 fn route(
     table: &mut Section<'_>,
@@ -104,6 +154,7 @@ fn route(
     if let Some(service) = service {
         service_name(table, service);
         refuse_registry(table, registry);
+        refuse_choice(table, listener, service.at);
         let fixed: Arc<str> = service.text.into();
         let whose = format!("service \"{fixed}\", which has no [[service]]");
         imply(&fixed, &mut || {
@@ -112,7 +163,8 @@ fn route(
         listener.service = Some(fixed);
         return;
     }
-    if let (Protocol::Opaque, None) = (listener.protocol, table.place("service")) {
+    let names_none = listener.protocol == Protocol::Opaque && !listener.transparent;
+    if names_none && table.place("service").is_none() {
         let message = "expected the key `service` beside `protocol = \"opaque\"`, found none: \
                        bytes that are not looked at name no service";
         table
@@ -120,12 +172,29 @@ fn route(
             .error(table.place("protocol").unwrap_or(table.at), message);
     }
     // With no registry at all, callers can name the services that have endpoints in the config.
-    if registry.is_some() || !registries.is_empty() {
-        let whose = format!(
-            "the services that calls to listener \"{}\" name",
-            listener.name
-        );
+    if registry.is_some() || !registries.is_empty() || listener.transparent {
+        let whose = match listener.transparent {
+            true => format!("the transparent listener \"{}\"", listener.name),
+            false => format!(
+                "the services that calls to listener \"{}\" name",
+                listener.name
+            ),
+        };
         listener.registry = registries.pick(table, registry, &whose, table.at);
+    }
+}
+
+/// Where the service is fixed, nothing else says which one is meant.
+fn refuse_choice(table: &Section<'_>, listener: &mut Listener, service: Place) {
+    if listener.transparent {
+        let message = "expected no `service` beside `transparent = true`: \
+                       the address that a connection was going to says which one it means";
+        table.report.error(service, message);
+    }
+    if let Some(at) = table.place("services") {
+        let message = "expected no `services` beside `service`: all calls are of that one";
+        table.report.error(at, message);
+        listener.services = None;
     }
 }
 

@@ -35,9 +35,21 @@ pub(super) fn runtime(table: &mut Section<'_>) -> Runtime {
         drain_timeout: table
             .duration("drain_timeout", Duration::ZERO..=HOUR)
             .unwrap_or(built_in.drain_timeout),
+        mark: table.number("mark", 0..=u32::MAX).unwrap_or(built_in.mark),
     };
     order(table, &runtime);
+    if runtime.mark > 0 {
+        linux_only(table, "mark", "`mark`: it is the firewall mark of Linux");
+    }
     runtime
+}
+
+/// Refuses a key where this system lacks what it asks for.
+pub(super) fn linux_only(table: &Section<'_>, key: &str, what: &str) {
+    if let (false, Some(at)) = (cfg!(target_os = "linux"), table.place(key)) {
+        let message = format!("expected no {what}, which this system does not have");
+        table.report.error(at, message);
+    }
 }
 
 fn order(table: &Section<'_>, runtime: &Runtime) {

@@ -34,6 +34,18 @@ fn what_comes_before_the_first_star_bounds_the_names() {
 }
 
 #[test]
+fn a_name_fits_several_patterns_if_it_fits_one() {
+    let pattern = |text| Pattern::new(text).unwrap();
+    let patterns = Patterns::new(vec![pattern("shop.*"), pattern("stock")]).unwrap();
+    for (name, expected) in [("shop.item", true), ("stock", true), ("stocks", false)] {
+        assert_eq!(patterns.matches(name), expected, "{name}");
+    }
+    assert_eq!(patterns.to_string(), "\"shop.*\", \"stock\"");
+    assert!(Patterns::all().matches("anything"));
+    assert_eq!(Patterns::new(Vec::new()), None);
+}
+
+#[test]
 fn what_no_name_can_hold_is_no_pattern() {
     for text in ["", "a/b", "a b", "a\n", &"x".repeat(256)] {
         assert_eq!(Pattern::new(text), Err(NoPattern), "{text:?}");

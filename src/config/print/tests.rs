@@ -153,3 +153,15 @@ fn a_service_prints_only_the_keys_that_differ() {
     ));
     assert_eq!(both.matches("rate_limit = 5").count(), 2, "{both}");
 }
+
+#[test]
+fn a_listeners_services_print_as_they_are_written() {
+    let text = format!("{LISTENER}services=['shop.*','stock']");
+    let config = Config::from_str("t", &text).unwrap();
+    assert_eq!(again(&config), config);
+    let printed = config.to_toml();
+    assert!(
+        printed.contains("services = [\"shop.*\", \"stock\"]"),
+        "{printed}"
+    );
+}

@@ -266,3 +266,69 @@ fn a_service_has_slots_for_so_many_methods() {
     assert_eq!(load(&methods(255)).unwrap().services[0].methods.len(), 255);
     refused(&methods(256), "at most 255 methods");
 }
+
+#[test]
+fn a_listener_may_know_what_fits_its_patterns() {
+    let listener = "[[listener]]\nname='x'\nlisten='127.0.0.1:2'\n";
+    let config = load(&format!("{listener}services=['shop.*','stock']")).unwrap();
+    let known = |name| config.listeners[1].may_know(name);
+    assert!(known("shop.item") && known("stock") && !known("stocks"));
+    assert!(config.listeners[0].may_know("anything"));
+    let fixed = load(&format!("{listener}service='s'")).unwrap();
+    let known = |name| fixed.listeners[1].may_know(name);
+    assert!(known("s") && !known("t"));
+    for (services, expected) in [
+        ("[]", "found an empty array"),
+        ("'shop.*'", "names of services and patterns of them"),
+        ("['a/b']", "a pattern such as \"shop.*\""),
+        ("['']", "found an empty text"),
+        ("[7]", "found 7"),
+    ] {
+        refused(&format!("{listener}services={services}"), expected);
+    }
+    refused(
+        &format!("{listener}service='s'\nservices=['s']"),
+        "expected no `services` beside `service`",
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_transparent_listener_has_a_registry_and_no_fixed_service() {
+    let listener = "[[listener]]\nname='x'\nlisten='127.0.0.1:2'\ntransparent=true\n";
+    for more in ["", "sticky_destination=true", "services=['shop.*']"] {
+        let config = load(&format!("{listener}{more}")).unwrap();
+        assert!(config.listeners[1].transparent);
+        assert_eq!(config.listeners[1].registry.as_deref(), Some("main"));
+    }
+    for protocol in ["thrift", "opaque"] {
+        load(&format!("{listener}protocol='{protocol}'")).unwrap();
+    }
+    refused(
+        &format!("{listener}service='s'"),
+        "expected no `service` beside `transparent = true`",
+    );
+    let errors = Config::from_str("t", listener).unwrap_err().to_string();
+    let expected = "a registry for the transparent listener \"x\", found none";
+    assert!(errors.contains(expected), "{errors}");
+    refused(
+        "[[listener]]\nname='x'\nlisten='127.0.0.1:2'\nsticky_destination=true",
+        "expected `transparent = true` beside `sticky_destination`",
+    );
+}
+
+#[cfg(not(target_os = "linux"))]
+#[test]
+fn what_only_linux_has_is_refused_elsewhere() {
+    let listener = "[[listener]]\nname='x'\nlisten='127.0.0.1:2'\ntransparent=true\n";
+    refused(listener, "which this system does not have");
+    refused("[runtime]\nmark=1", "which this system does not have");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_mark_may_be_written_as_firewalls_print_it() {
+    let config = load("[runtime]\nmark=0x7d6a").unwrap();
+    assert_eq!(config.runtime.mark, 0x7d6a);
+    refused("[runtime]\nmark=0x100000000", "from 0 to 4294967295");
+}
