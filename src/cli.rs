@@ -10,6 +10,7 @@
 //! What a command prints for use by others goes to stdout, what it says to people to stderr.
 
 mod ask;
+mod redirect;
 
 #[cfg(test)]
 mod tests;
@@ -63,6 +64,8 @@ enum Command {
     Reload(AskArgs),
     /// Make a running tidegate stop gracefully
     Drain(AskArgs),
+    /// Print, apply or remove the firewall's rules that send connections to a transparent listener
+    Iptables(redirect::RedirectArgs),
     /// Show the whole on this machine: instances, proxy and client in one process
     Demo(DemoArgs),
 }
@@ -192,6 +195,7 @@ pub fn main(commands: &Commands) -> ExitCode {
         Command::Why(args) => ask(&args.running, &Method::GET, &args.path()),
         Command::Reload(args) => ask(&args, &Method::POST, "/reload"),
         Command::Drain(args) => ask(&args, &Method::POST, "/drain"),
+        Command::Iptables(args) => redirect::redirect(&args),
         Command::Demo(args) => Ok((commands.demo)(args)),
     };
     done.unwrap_or_else(|code| code)

@@ -16,7 +16,7 @@
 //! Beside the way: [`outcome`] is the one table of everything that can end a call, [`call`] and [`rpc`] are what
 //! travels, [`cluster`] is what a service's calls share, with its [`rate`] and its retry [`budget`], [`discovery`]
 //! binds clusters to their [`registry`], [`config`], [`metrics`], [`window`] and [`platform`] are leaves, [`why`]
-//! says why a state is what it is, and [`app`] builds all of it.
+//! says why a state is what it is, [`redirect`] makes the firewall's rules, and [`app`] builds all of it.
 #![warn(missing_docs)]
 
 pub mod admin;
@@ -40,6 +40,7 @@ pub mod outcome;
 pub mod platform;
 pub mod protocol;
 pub mod rate;
+pub mod redirect;
 pub mod registry;
 pub mod route;
 pub mod rpc;

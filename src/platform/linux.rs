@@ -10,13 +10,13 @@ use socket2::SockRef;
 use super::TcpStats;
 pub use super::unix::{AsStream, Signals};
 pub(super) use super::unix::{
-    OUT_OF_DESCRIPTORS, OUT_OF_PORTS, interfaces, peek, raise_fd_limit, reuse_address,
+    OUT_OF_DESCRIPTORS, OUT_OF_PORTS, id_in, interfaces, peek, raise_fd_limit, reuse_address,
 };
 
 mod listeners;
 mod process;
 
-pub(super) use listeners::who_listens;
+pub(super) use listeners::{connections_at, who_listens};
 pub(super) use process::process_stats;
 
 pub(super) fn limit_unacknowledged(socket: &SockRef<'_>, limit: Duration) -> io::Result<()> {
@@ -37,6 +37,11 @@ pub(super) fn original_dst(socket: &SockRef<'_>) -> Option<SocketAddr> {
 
 pub(super) fn set_mark(socket: &SockRef<'_>, mark: u32) -> io::Result<()> {
     socket.set_mark(mark)
+}
+
+pub(super) fn lacks_ipv6() -> bool {
+    let network = std::path::Path::new("/proc/sys/net");
+    network.exists() && !network.join("ipv6").exists()
 }
 
 #[allow(unsafe_code)]

@@ -8,7 +8,7 @@ use socket2::SockRef;
 
 pub use super::unix::{AsStream, Signals};
 pub(super) use super::unix::{
-    OUT_OF_DESCRIPTORS, OUT_OF_PORTS, interfaces, peek, raise_fd_limit, reuse_address,
+    OUT_OF_DESCRIPTORS, OUT_OF_PORTS, id_in, interfaces, peek, raise_fd_limit, reuse_address,
 };
 use super::{ProcessStats, TcpStats};
 
@@ -33,6 +33,14 @@ pub(super) fn tcp_stats(_: &SockRef<'_>) -> Option<TcpStats> {
 
 pub(super) fn who_listens(_: SocketAddr) -> Option<String> {
     None
+}
+
+pub(super) fn connections_at(_: u16) -> usize {
+    0
+}
+
+pub(super) fn lacks_ipv6() -> bool {
+    false
 }
 
 pub(super) fn process_stats() -> Option<ProcessStats> {

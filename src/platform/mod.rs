@@ -15,6 +15,8 @@
 //! | [`interfaces`] | yes | yes | – |
 //! | [`raise_fd_limit`] | yes | yes | – (no such limit) |
 //! | [`who_listens`] | yes | – | – |
+//! | [`user_id`], [`group_id`] | yes | yes | – |
+//! | [`connections_at`], [`lacks_ipv6`] | yes | – | – |
 //!
 //! Linux is what the tests run on; the other two are type-checked by `./dev platforms`.
 
@@ -257,6 +259,32 @@ pub fn no_local_port(error: &io::Error) -> bool {
 /// effort: `None` where the system has no way, or nobody is found.
 pub fn who_listens(addr: SocketAddr) -> Option<String> {
     system::who_listens(addr)
+}
+
+/// How many connections are open at a local port: a listener's, whatever its address. 0 where nobody can tell.
+pub fn connections_at(port: u16) -> usize {
+    system::connections_at(port)
+}
+
+/// Whether the kernel is known to have no IPv6 at all.
+pub fn lacks_ipv6() -> bool {
+    system::lacks_ipv6()
+}
+
+/// The number of a user that is listed in `/etc/passwd`; others (LDAP) are not found.
+///
+/// # Errors
+/// The list cannot be read.
+pub fn user_id(name: &str) -> io::Result<Option<u32>> {
+    system::id_in("/etc/passwd", name)
+}
+
+/// The number of a group that is listed in `/etc/group`; others are not found.
+///
+/// # Errors
+/// The list cannot be read.
+pub fn group_id(name: &str) -> io::Result<Option<u32>> {
+    system::id_in("/etc/group", name)
 }
 
 #[cfg(test)]

@@ -159,6 +159,18 @@ mod on_unix {
     }
 
     #[test]
+    fn users_and_groups_are_found_by_name() {
+        assert_eq!(user_id("root").unwrap(), Some(0));
+        assert_eq!(user_id("no-such-user").unwrap(), None);
+        // The first group has a name of its own on each system.
+        assert!(
+            ["root", "wheel"]
+                .iter()
+                .any(|it| group_id(it).unwrap() == Some(0))
+        );
+    }
+
+    #[test]
     fn the_descriptor_limit_is_raised_as_far_as_it_goes() {
         let limit = raise_fd_limit().unwrap().unwrap();
         assert!(limit >= 256);

@@ -65,6 +65,15 @@ pub(super) fn peek(socket: &SockRef<'_>) -> io::Result<usize> {
     socket.recv_with_flags(&mut byte, libc::MSG_PEEK | libc::MSG_DONTWAIT)
 }
 
+/// The third field of the row that begins with this name, as `/etc/passwd` and `/etc/group` have it.
+pub(super) fn id_in(list: &str, name: &str) -> io::Result<Option<u32>> {
+    let text = std::fs::read_to_string(list)?;
+    Ok(text.lines().find_map(|row| {
+        let mut fields = row.split(':');
+        (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok())?
+    }))
+}
+
 pub(super) fn raise_fd_limit() -> io::Result<Option<u64>> {
     let mut limit = fd_limit()?;
     let wanted = raised(&limit);

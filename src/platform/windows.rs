@@ -85,6 +85,18 @@ pub(super) fn who_listens(_: SocketAddr) -> Option<String> {
     None
 }
 
+pub(super) fn connections_at(_: u16) -> usize {
+    0
+}
+
+pub(super) fn lacks_ipv6() -> bool {
+    false
+}
+
+pub(super) fn id_in(_: &str, _: &str) -> io::Result<Option<u32>> {
+    Ok(None)
+}
+
 pub(super) fn process_stats() -> Option<ProcessStats> {
     None
 }

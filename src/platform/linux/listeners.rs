@@ -16,6 +16,26 @@ pub(in super::super) fn who_listens(addr: SocketAddr) -> Option<String> {
     })
 }
 
+pub(in super::super) fn connections_at(port: u16) -> usize {
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
+    let tables = tables
+        .iter()
+        .filter_map(|table| fs::read_to_string(table).ok());
+    tables.map(|table| count_open(&table, port)).sum()
+}
+
+/// The rows with this local port whose connection is established, or only half closed.
+pub(super) fn count_open(table: &str, port: u16) -> usize {
+    let open = |row: &&str| {
+        let mut fields = row.split_ascii_whitespace().skip(1);
+        let local = fields.next().and_then(parse_local);
+        let state = fields.nth(1);
+        local.is_some_and(|it| it.port() == port)
+            && matches!(state, Some("01" | "04" | "05" | "08"))
+    };
+    table.lines().skip(1).filter(open).count()
+}
+
 /// A row of the kernel's table.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Listener {

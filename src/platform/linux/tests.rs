@@ -131,3 +131,15 @@ fn the_process_is_described_by_plausible_figures() {
     // The boot time is whole seconds, and clocks are set: a minute of slack.
     assert!(stats.start_time_seconds > 1e9 && stats.start_time_seconds < now + 60.0);
 }
+
+#[test]
+fn open_connections_at_a_port_are_counted_and_listeners_are_not() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap();
+    assert_eq!(platform::connections_at(at.port()), 0);
+    let client = TcpStream::connect(at).unwrap();
+    let (server, _) = listener.accept().unwrap();
+    assert_eq!(platform::connections_at(at.port()), 1);
+    drop((client, server));
+    assert_eq!(platform::connections_at(at.port()), 0);
+}
