@@ -18,7 +18,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-pub use apply::{Failed, ipv6_trouble, left_by, run};
+pub use apply::{Failed, left_by, look_for_nat, run};
 pub use net::{Exclude, Net, NoExclude, NoNet};
 pub use ports::{NoPorts, Ports};
 pub use step::{Run, Step};

@@ -11,7 +11,7 @@ use clap::Args;
 use super::{Done, RunArgs, UNABLE, USAGE, complain, print, tell};
 use crate::config::{Admin, Config, ListenAddr, Registry, parse_duration};
 use crate::platform;
-use crate::redirect::{self, ETCD_PORTS, Exclude, Own, PORT, Ports, Rules, Step, Wanted};
+use crate::redirect::{self, ETCD_PORTS, Exclude, Failed, Own, PORT, Ports, Rules, Step, Wanted};
 use crate::redirect::{iptables, nft};
 
 /// Whose connections are redirected, and which.
@@ -134,8 +134,12 @@ fn steps(args: &RedirectArgs, runs: bool) -> Result<Vec<Step>, ExitCode> {
             None => nft::remove(family, drain),
         });
     }
-    let mut families = vec![iptables::Family::V4];
-    match runs.then(redirect::ipv6_trouble).flatten() {
+    let v4 = iptables::Family::V4;
+    if runs && wanted.is_some() {
+        redirect::look_for_nat(v4).map_err(|failed| complain(UNABLE, failed))?;
+    }
+    let mut families = vec![v4];
+    match ipv6_trouble(runs) {
         None => families.push(iptables::Family::V6),
         Some(_) if args.remove || args.ipv4_only => {}
         Some(why) => tell(format_args!("IPv6 is not redirected: {why}")),
@@ -144,6 +148,24 @@ fn steps(args: &RedirectArgs, runs: bool) -> Result<Vec<Step>, ExitCode> {
         Some(rules) => iptables::apply(&rules, &families),
         None => iptables::remove(&families, drain),
     })
+}
+
+/// Why IPv6 is left out, in one line. What is only printed may be meant for another host.
+fn ipv6_trouble(runs: bool) -> Option<String> {
+    if platform::lacks_ipv6() {
+        return Some("the kernel has none".into());
+    }
+    if !runs {
+        return None;
+    }
+    match redirect::look_for_nat(iptables::Family::V6) {
+        // Then nothing at all can be changed, which is for the first step to say.
+        Ok(()) | Err(Failed::NoPermission { .. }) => None,
+        Err(failed) => {
+            let text = failed.to_string();
+            Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
+        }
+    }
 }
 
 fn rules(args: &RedirectArgs) -> Result<Rules, ExitCode> {

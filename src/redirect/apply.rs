@@ -80,6 +80,7 @@ impl Failed {
             "Table does not exist",
             "can't initialize",
             "Failed to initialize",
+            "unable to initialize",
             "not supported",
         ]) {
             Self::NoNat { run, said }
@@ -192,19 +193,13 @@ fn drain(to: u16, at_most: Duration) {
     }
 }
 
-/// Why IPv6 cannot be redirected by ip6tables here; `None` if it can, and where nothing can be changed at all: that
-/// is for the first step to say.
-pub fn ipv6_trouble() -> Option<String> {
-    if platform::lacks_ipv6() {
-        return Some("the kernel has none".into());
-    }
-    match must(&iptables::Family::V6.nat_is_there(), "") {
-        Ok(()) | Err(Failed::NoPermission { .. }) => None,
-        Err(failed) => {
-            let text = failed.to_string();
-            Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
-        }
-    }
+/// Whether there is a nat table for iptables to put rules in. Asked first: `iptables-restore` keeps the reason to itself.
+///
+/// # Errors
+///
+/// Why not.
+pub fn look_for_nat(family: iptables::Family) -> Result<(), Failed> {
+    must(&family.nat_is_there(), "")
 }
 
 /// Whether the other tool's rules of tidegate's are there as well: `nft` says which tool was used.

@@ -2,8 +2,9 @@
 
 use crate::bench::{Bench, Tool};
 
+/// Where namespaces are not root's, root is the only user that there is within.
 const APPLY: &str =
-    "--apply --uid 1337 --ports 8888,9000-9100 --exclude 10.1.0.0/16 --exclude fd01::/16";
+    "--apply --uid 0 --ports 8888,9000-9100 --exclude 10.1.0.0/16 --exclude fd01::/16";
 
 #[test]
 fn to_apply_twice_is_to_apply_once() {
@@ -42,7 +43,7 @@ fn what_is_printed_does_what_apply_and_remove_do() {
         assert_eq!(bench.rules(), applied);
         bench.pastes(APPLY);
         assert_eq!(bench.rules(), applied);
-        let all = "--uid 1337 --gid 7 --mark 42 --all-ports --loopback --exclude 22,25";
+        let all = "--uid 0 --gid 0 --mark 42 --all-ports --loopback --exclude 22,25";
         bench.pastes(all);
         let pasted = bench.rules();
         bench.does(&format!("{all} --apply"));
@@ -93,7 +94,7 @@ fn remove_ends_what_was_half_done() {
 #[test]
 fn ipv4_only_takes_away_the_rules_for_ipv6() {
     Bench::each("ipv4_only", |bench| {
-        let only = "--apply --uid 1337 --ports 8888 --ipv4-only";
+        let only = "--apply --uid 0 --ports 8888 --ipv4-only";
         bench.does(only);
         let alone = bench.rules();
         bench.does(APPLY);

@@ -114,7 +114,6 @@ fn connections_that_were_open_before_the_rules_stay_where_they_are() {
 fn a_removal_with_drain_waits_for_the_redirected_connections_and_redirects_no_more() {
     Bench::each("a_removal_with_drain_waits", |bench| {
         let _server = Peer::listen(&bench.netns, "15001 8888");
-        let before = bench.rules();
         bench.does("--apply --mark 42 --ports 8888");
         let to = format!("{V4}:8888");
         let mut caller = Peer::dial(&bench.netns, &to, 0);
@@ -128,6 +127,5 @@ fn a_removal_with_drain_waits_for_the_redirected_connections_and_redirects_no_mo
         drop(caller);
         assert!(removal.wait().unwrap().success());
         assert!(!bench.rules().to_lowercase().contains("tidegate"));
-        let _ = before;
     });
 }

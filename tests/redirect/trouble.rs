@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, Tool};
 
-const APPLY: &str = "--apply --uid 1337 --ports 8888";
+const APPLY: &str = "--apply --uid 0 --ports 8888";
 
 #[test]
 fn without_the_capability_it_is_named() {
@@ -50,8 +50,8 @@ fn a_kernel_without_nat_is_named() {
     for (tool, program, said) in [
         (
             Tool::Iptables,
-            "iptables-restore",
-            "iptables-restore: unable to initialize table 'nat': Table does not exist (do you need to insmod?)",
+            "iptables",
+            "can't initialize iptables table: Table does not exist (do you need to insmod?)",
         ),
         (
             Tool::Nft,
