@@ -27,9 +27,8 @@ pub enum Failed {
     },
     /// The firewall is root's, or the capability's.
     #[error(
-        "`{run}` may not change the firewall: it needs root or CAP_NET_ADMIN, and iptables in its older (legacy) form \
-         root itself; in a pod: securityContext: capabilities: add: [\"NET_ADMIN\"] for this container, with \
-         runAsUser: 0\n  it said: {said}"
+        "`{run}` may not touch the firewall: it needs root or CAP_NET_ADMIN; in a pod, for this container: \
+         securityContext: {{runAsUser: 0, capabilities: {{add: [NET_ADMIN]}}}}\n  it said: {said}"
     )]
     NoPermission {
         /// What was run.

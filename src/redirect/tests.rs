@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::iptables::Family;
-use super::{BadRules, Exclude, Net, Own, Ports, Rules, Step, Wanted, iptables, nft};
+use super::{BadRules, Exclude, Net, Own, Ports, Rules, Run, Step, Wanted, iptables, nft, run};
 
 fn ports(text: &str) -> Ports {
     text.parse().unwrap()
@@ -268,4 +268,12 @@ END
 fi
 "
     );
+}
+
+#[test]
+fn a_tool_that_is_missing_is_named_with_the_package_that_has_it() {
+    let missing = Run::new("no-such-firewall", "");
+    let said = run(&[Step::Run(missing)]).unwrap_err().to_string();
+    let expected = "there is no `no-such-firewall` here: on Debian, apt-get install --no-install-recommends iptables";
+    assert_eq!(said, expected);
 }

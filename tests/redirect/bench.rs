@@ -37,23 +37,24 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// With each tool that there is; the test's name for who skips it.
+    /// With each tool that there is.
     pub fn each(test: &str, body: impl Fn(&Self)) {
-        for tool in [Tool::Iptables, Tool::Legacy, Tool::Nft] {
-            if let Some(bench) = Self::new(test, tool) {
+        for tool in [Tool::Iptables, Tool::Nft, Tool::Legacy] {
+            let Some(bench) = Self::new(test, tool) else {
+                return;
+            };
+            // Its lock is root's; and not every system has it.
+            if tool != Tool::Legacy || bench.netns.is_roots() && Path::new(LEGACY).exists() {
                 body(&bench);
             }
         }
     }
 
+    /// `None` where the test is skipped; it has said so then.
     pub fn new(test: &str, tool: Tool) -> Option<Self> {
-        let netns = Netns::or_skip(&format!("{test} ({tool:?})"))?;
+        let netns = Netns::or_skip(test)?;
         let bin = tempfile::tempdir().unwrap();
         if tool == Tool::Legacy {
-            // Its lock is root's; and not every system has it.
-            if !netns.is_roots() || !Path::new(LEGACY).exists() {
-                return None;
-            }
             for name in ["iptables", "ip6tables"] {
                 for what in ["", "-restore", "-save"] {
                     symlink(LEGACY, bin.path().join(format!("{name}{what}"))).unwrap();
