@@ -249,6 +249,50 @@ fn the_admin_address_comes_from_the_config() {
     assert!(told.contains("switches [admin] off"), "{told}");
 }
 
+#[test]
+fn the_redirects_rules_are_printed_and_what_makes_none_exits_2() {
+    let bench = Bench::new();
+    for (flags, why) in [
+        ("--ports 8888", "--uid, --gid or --mark"),
+        ("--uid 1", "give --ports"),
+        ("--uid 1 --ports 2379", "nothing is left to redirect"),
+        (
+            "--uid no-such-user --ports 8888",
+            "there is no user `no-such-user`",
+        ),
+        (
+            "--gid no-such-group --ports 8888",
+            "there is no group `no-such-group`",
+        ),
+        ("--uid 1 --ports 8888,x", "`x` is no port"),
+        ("--uid 1 --ports 8888 -c missing.toml", "missing.toml"),
+    ] {
+        let (printed, told) = bench.exits(&format!("iptables {flags}"), 2);
+        assert!(printed.is_empty() && told.contains(why), "{flags}: {told}");
+    }
+    let (printed, told) = bench.exits("iptables --uid root --ports 2380,8888 --print --apply", 0);
+    assert!(printed.contains("--uid-owner 0 -j RETURN\n"), "{printed}");
+    assert!(printed.contains("--dports 8888 -j REDIRECT"), "{printed}");
+    assert!(told.contains("etcd is there: port 2380"), "{told}");
+}
+
+#[test]
+fn the_redirect_spares_the_ports_that_a_config_names() {
+    let bench = Bench::new();
+    let config = "[[registry]]\nname = 'r'\nkind = 'etcd'\nendpoints = ['http://e:9002', 'http://[::1]:9003/']\n\
+                  [[listener]]\nname = 'l'\nlisten = '127.0.0.1:9005'\nservice = 's'\n\
+                  [admin]\nlisten = '127.0.0.1:9006'\n[metrics]\nlisten = '0.0.0.0:9007'\n";
+    bench.file("t.toml", config);
+    let flags = "iptables --nft --mark 42 --ports 9000-9010 --loopback -c t.toml";
+    let (printed, _) = bench.exits(flags, 0);
+    let loopback = "ip daddr 127.0.0.0/8 tcp dport { 9005-9007 } return";
+    assert!(printed.contains(loopback), "{printed}");
+    assert!(
+        printed.contains("tcp dport { 9000-9001, 9004-9010 } "),
+        "{printed}"
+    );
+}
+
 #[cfg(unix)]
 #[test]
 fn a_unix_socket_is_asked_like_an_address() {

@@ -42,6 +42,15 @@ fn what_makes_no_sense_is_refused() {
         "tidegate check --rate NaN",
         "tidegate check --rate inf",
         "tidegate run --rate 5",
+        "tidegate iptables --uid 1 --ports 8888,9000:9100",
+        "tidegate iptables --uid 1 --ports 8888 --all-ports",
+        "tidegate iptables --mark 0 --ports 8888",
+        "tidegate iptables --mark 0x100000000 --ports 8888",
+        "tidegate iptables --uid 1 --ports 8888 --to 0",
+        "tidegate iptables --uid 1 --ports 8888 --exclude 10.0.0.0/33",
+        "tidegate iptables --apply --remove",
+        "tidegate iptables --uid 1 --ports 8888 --drain 1s",
+        "tidegate iptables --remove --drain 30",
         "tidegate demo --seconds 0",
         "tidegate demo --seconds 5 --forever",
     ] {
@@ -59,6 +68,20 @@ fn the_demo_lasts_ten_seconds_unless_told() {
         panic!("it is demo");
     };
     assert!(args.forever);
+}
+
+#[test]
+fn every_flag_of_the_redirect_is_in_its_document() {
+    let text = include_str!("../../docs/redirect.md");
+    let line = Line::command();
+    let command = line.find_subcommand("iptables").unwrap();
+    for flag in command.get_arguments() {
+        let named = match (flag.get_short(), flag.get_long().unwrap()) {
+            (Some(short), _) => format!("`-{short} "),
+            (None, long) => format!("`--{long}"),
+        };
+        assert!(text.contains(&named), "{named}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -27,8 +27,9 @@ pub enum Failed {
     },
     /// The firewall is root's, or the capability's.
     #[error(
-        "`{run}` may not touch the firewall: it needs root or CAP_NET_ADMIN; in a pod, for this container: \
-         securityContext: {{runAsUser: 0, capabilities: {{add: [NET_ADMIN]}}}}\n  it said: {said}"
+        "`{run}` may not touch the firewall: it needs root or CAP_NET_ADMIN (CAP_NET_RAW too, where iptables is the \
+         older, legacy one); in a pod, for this container: \
+         securityContext: {{runAsUser: 0, capabilities: {{add: [NET_ADMIN, NET_RAW]}}}}\n  it said: {said}"
     )]
     NoPermission {
         /// What was run.

@@ -277,3 +277,12 @@ fn a_tool_that_is_missing_is_named_with_the_package_that_has_it() {
     let expected = "there is no `no-such-firewall` here: on Debian, apt-get install --no-install-recommends iptables";
     assert_eq!(said, expected);
 }
+
+#[test]
+fn the_document_shows_the_rules_as_they_are() {
+    let text = include_str!("../../docs/redirect.md");
+    let steps = iptables::apply(&rules(wanted("8888,9000-9100")), &[Family::V4]);
+    for step in steps {
+        assert!(text.contains(&step.to_string()), "{step}");
+    }
+}
