@@ -28,8 +28,6 @@ mod breaker;
 mod guard;
 mod query;
 mod server;
-#[cfg(unix)]
-mod unix;
 
 use std::pin::Pin;
 use std::time::Duration;

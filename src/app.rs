@@ -5,23 +5,22 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
 use crate::buffer;
-use crate::config::{self, Config, Policy};
+use crate::config::{self, Config, ListenAddr, Policy};
 use crate::discovery::Discovery;
-use crate::listener::{Door, Sizes, accept};
+use crate::listener::{self, Door, Sizes, accept};
 use crate::metrics;
 use crate::platform;
+use crate::registry::DialAddr;
 use crate::route::{Routed, Routes, Table};
 
 mod breaker;
@@ -59,7 +58,7 @@ pub enum StartError {
         /// The listener.
         name: Arc<str>,
         /// The address.
-        addr: SocketAddr,
+        addr: ListenAddr,
         /// What the system said.
         error: io::Error,
         /// Who listens there, where that can be told.
@@ -71,7 +70,7 @@ pub enum StartError {
         /// The table of the config.
         name: &'static str,
         /// The address.
-        listen: config::ListenAddr,
+        listen: ListenAddr,
         /// What the system said.
         error: io::Error,
         /// Who listens there, where that can be told.
@@ -88,8 +87,8 @@ pub enum StartError {
 /// A socket that is bound, and not served yet.
 struct Bound {
     config: config::Listener,
-    socket: std::net::TcpListener,
-    addr: SocketAddr,
+    socket: platform::Bound,
+    addr: ListenAddr,
 }
 
 impl App {
@@ -108,7 +107,7 @@ impl App {
             .map_err(StartError::Registry)?;
         let bound = bind(&config.listeners)?;
         discovery.set_registries(registries);
-        discovery.set_own_listeners(bound.iter().map(|b| b.addr).collect());
+        discovery.set_own_listeners(bound.iter().map(|b| dialled(&b.addr)).collect());
         buffer::set_limit(config.runtime.max_buffered);
         let routes = Routes::new(discovery.clone());
         routes.set_table(table(&config, &discovery, &HashMap::new()));
@@ -136,11 +135,11 @@ impl App {
     }
 
     /// The listeners, by name, with the addresses they are bound to.
-    pub fn listeners(&self) -> Vec<(Arc<str>, SocketAddr)> {
+    pub fn listeners(&self) -> Vec<(Arc<str>, ListenAddr)> {
         self.doors
             .lock()
             .iter()
-            .map(|door| (door.name.clone(), door.addr))
+            .map(|door| (door.name.clone(), door.addr.clone()))
             .collect()
     }
 
@@ -154,7 +153,7 @@ impl App {
         let door = Door::new(bound.config, bound.addr, self.routes.clone(), sizes);
         self.doors.lock().push(door.clone());
         self.workers.handle().spawn(async move {
-            match TcpListener::from_std(bound.socket) {
+            match bound.socket.listen() {
                 Ok(listener) => accept(listener, door).await,
                 Err(error) => tracing::error!(listener = %door.name, "cannot serve: {error}"),
             }
@@ -232,9 +231,8 @@ fn bind(listeners: &[config::Listener]) -> Result<Vec<Bound>, StartError> {
     listeners
         .iter()
         .map(|config| {
-            let bound =
-                platform::bind(config.listen).and_then(|socket| Ok((socket.local_addr()?, socket)));
-            match bound {
+            let mode = config.socket_mode.unwrap_or(config::SOCKET_MODE);
+            match listener::bind(&config.listen, mode) {
                 Ok((addr, socket)) => Ok(Bound {
                     config: config.clone(),
                     socket,
@@ -242,13 +240,26 @@ fn bind(listeners: &[config::Listener]) -> Result<Vec<Bound>, StartError> {
                 }),
                 Err(error) => Err(StartError::Bind {
                     name: config.name.clone(),
-                    addr: config.listen,
-                    who: platform::who_listens(config.listen),
+                    addr: config.listen.clone(),
+                    who: who(&config.listen),
                     error,
                 }),
             }
         })
         .collect()
+}
+
+/// Who listens there, where that can be told.
+fn who(listen: &ListenAddr) -> Option<String> {
+    platform::who_listens(listen.tcp()?)
+}
+
+/// A listener's address as it would be dialled: that would be a loop.
+fn dialled(addr: &ListenAddr) -> DialAddr {
+    match addr {
+        ListenAddr::Tcp(addr) => DialAddr::Tcp(*addr),
+        ListenAddr::Unix(path) => DialAddr::Unix(path.as_path().into()),
+    }
 }
 
 /// The services of a config; those in `kept` stay followed as they are, or keep their state where only the source

@@ -14,8 +14,8 @@ use crate::config::{self, Policy, Source};
 use crate::metrics::RegistryMetrics;
 use crate::platform;
 use crate::registry::{
-    self, Code, Etcd, EtcdOptions, FileOptions, FileRegistry, Fixed, Host, Interface, Member,
-    MemberPolicy, Members, Registry, Suspicious, Watcher,
+    self, Code, DialAddr, Etcd, EtcdOptions, FileOptions, FileRegistry, Fixed, Host, Interface,
+    Member, MemberPolicy, Members, Registry, Suspicious, Watcher,
 };
 
 mod index;
@@ -69,7 +69,7 @@ impl Discovery {
     }
 
     /// The addresses that tidegate itself listens on: a registration of one of them is a loop.
-    pub fn set_own_listeners(&self, addrs: Vec<std::net::SocketAddr>) {
+    pub fn set_own_listeners(&self, addrs: Vec<DialAddr>) {
         self.host.set_own_listeners(addrs);
     }
 

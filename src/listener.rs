@@ -1,20 +1,19 @@
 //! Listening sockets: accept, limits, and what the sessions of one listener share ([`Door`]).
 
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
-use crate::config;
+use crate::config::{self, ListenAddr};
 use crate::metrics::{CallCounters, ListenerMetrics, ServiceMetrics};
 use crate::outcome::Outcome;
-use crate::platform::{self, Side};
+use crate::platform::{self, Bound, Listener, Peer, Side, Stream};
 use crate::protocol::Looks;
 use crate::route::Routes;
 use crate::session::{self, Client};
@@ -34,7 +33,7 @@ pub struct Door {
     /// The listener's name.
     pub name: Arc<str>,
     /// The address it is bound to.
-    pub addr: SocketAddr,
+    pub addr: ListenAddr,
     /// Where its calls may go.
     pub routes: Arc<Routes>,
     /// Its series.
@@ -68,7 +67,7 @@ impl Door {
     /// The shared part of a listener bound to `addr`.
     pub fn new(
         config: config::Listener,
-        addr: SocketAddr,
+        addr: ListenAddr,
         routes: Arc<Routes>,
         limits: Sizes,
     ) -> Arc<Self> {
@@ -147,8 +146,23 @@ impl Door {
     }
 }
 
+/// Binds the address of a listener, or the admin's; a unix socket's file gets the mode `mode`. Returns the real address,
+/// too: with the port that the system chose where it was 0.
+///
+/// # Errors
+///
+/// See [`Bound::tcp`] and [`Bound::unix`].
+pub fn bind(addr: &ListenAddr, mode: u32) -> io::Result<(ListenAddr, Bound)> {
+    let bound = match addr {
+        ListenAddr::Tcp(addr) => Bound::tcp(*addr)?,
+        ListenAddr::Unix(path) => Bound::unix(path, mode)?,
+    };
+    let real = bound.local_addr()?.map(ListenAddr::Tcp);
+    Ok((real.unwrap_or_else(|| addr.clone()), bound))
+}
+
 /// Accepts until the door is closed; then takes in what has come before that, and ends.
-pub async fn accept(listener: TcpListener, door: Arc<Door>) {
+pub async fn accept(listener: Listener, door: Arc<Door>) {
     let mut drain = door.drain.clone();
     loop {
         let accepted = tokio::select! {
@@ -167,27 +181,11 @@ pub async fn accept(listener: TcpListener, door: Arc<Door>) {
             Err(error) => tracing::debug!(listener = %door.name, "accept: {error}"),
         }
     }
-    take_in_the_rest(listener, &door);
+    listener.end(|stream, peer| take_in(stream, peer, &door));
 }
 
-/// Those whom the system has let in already: closing the socket would reset them. (What tokio knows of the socket is a
-/// cache, and may not hold them yet.)
-fn take_in_the_rest(listener: TcpListener, door: &Arc<Door>) {
-    let Ok(listener) = listener.into_std() else {
-        return;
-    };
-    while let Ok((stream, peer)) = listener.accept() {
-        let stream = stream
-            .set_nonblocking(true)
-            .and_then(|()| TcpStream::from_std(stream));
-        if let Ok(stream) = stream {
-            take_in(stream, peer, door);
-        }
-    }
-}
-
-fn take_in(stream: TcpStream, peer: SocketAddr, door: &Arc<Door>) {
-    let entered = Guest::enter(door, peer.ip());
+fn take_in(stream: Stream, peer: Peer, door: &Arc<Door>) {
+    let entered = Guest::enter(door, peer.addr().map(|addr| addr.ip()));
     // Over a limit, a few are told so in an answer to their first call; the others are just closed.
     let told = match &entered {
         Ok(_) => None,
@@ -196,7 +194,7 @@ fn take_in(stream: TcpStream, peer: SocketAddr, door: &Arc<Door>) {
             None => return door.metrics.closed(over.closed().label()),
         },
     };
-    if let Err(error) = platform::tune_stream(&stream, Side::Client) {
+    if let Err(error) = stream.tune(Side::Client) {
         tracing::debug!(client.addr = %peer, "the caller left at once: {error}");
         return;
     }

@@ -5,12 +5,11 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::buffer::Buf;
 use crate::frame::Decoder;
-use crate::platform::{self, Idle, TcpStats};
+use crate::platform::{self, Idle, Stream, TcpStats};
 use own::Own;
 
 pub mod check;
@@ -25,7 +24,7 @@ const FRESH: Duration = Duration::from_millis(10);
 /// A connection to an instance.
 pub struct Conn {
     /// The socket.
-    pub stream: TcpStream,
+    pub stream: Stream,
     /// What was read and not used yet; `None` while there is nothing.
     pub buf: Option<Buf>,
     /// Finds replies in it; made for the first call.
@@ -54,9 +53,9 @@ pub enum Delivery {
 
 impl Conn {
     /// A connection just made.
-    pub fn new(stream: TcpStream, now: Instant) -> Box<Self> {
+    pub fn new(stream: Stream, now: Instant) -> Box<Self> {
         let base = platform::tcp_stats(&stream);
-        let own = Own::remember(|| stream.local_addr().ok());
+        let own = Own::remember(|| stream.local_addr());
         Box::new(Self {
             stream,
             buf: None,

@@ -5,7 +5,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +12,6 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -23,7 +20,8 @@ use super::answer::Face;
 use super::guard::Hosts;
 use super::{Control, Routes};
 use crate::config::ListenAddr;
-use crate::platform::{self, Side};
+use crate::listener;
+use crate::platform::{Bound, Listener, Side, Stream};
 
 /// Connections at once; more wait in the kernel's queue.
 pub(super) const CONNECTIONS: usize = 64;
@@ -47,18 +45,14 @@ const HEAD: usize = 64 << 10;
 /// Between two tries to accept when the system refuses, for lack of descriptors say.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// The mode of its unix socket: its owner may connect.
+const MODE: u32 = 0o600;
+
 /// A bound admin socket, not served yet.
 #[derive(Debug)]
 pub struct Server {
-    socket: Socket,
+    socket: Bound,
     addr: ListenAddr,
-}
-
-#[derive(Debug)]
-enum Socket {
-    Tcp(std::net::TcpListener),
-    #[cfg(unix)]
-    Unix(super::unix::Socket),
 }
 
 impl Server {
@@ -67,28 +61,10 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// The system's own; [`io::ErrorKind::AddrInUse`] where somebody listens;
-    /// [`io::ErrorKind::AlreadyExists`] where the path is something else than a socket;
-    /// [`io::ErrorKind::Unsupported`] for a unix socket on a system without.
+    /// See [`Bound::tcp`] and [`Bound::unix`].
     pub fn bind(addr: &ListenAddr) -> io::Result<Self> {
-        match addr {
-            ListenAddr::Tcp(addr) => {
-                let socket = platform::bind(*addr)?;
-                let addr = ListenAddr::Tcp(socket.local_addr()?);
-                let socket = Socket::Tcp(socket);
-                Ok(Self { socket, addr })
-            }
-            #[cfg(unix)]
-            ListenAddr::Unix(path) => Ok(Self {
-                socket: Socket::Unix(super::unix::Socket::bind(path)?),
-                addr: addr.clone(),
-            }),
-            #[cfg(not(unix))]
-            ListenAddr::Unix(_) => Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "this system has no unix sockets: write a loopback address",
-            )),
-        }
+        let (addr, socket) = listener::bind(addr, MODE)?;
+        Ok(Self { socket, addr })
     }
 
     /// Where it listens, as the config writes it: with the real port where that was 0.
@@ -109,7 +85,7 @@ impl Server {
         };
         let face = Arc::new(Face::new(control, routes, hosts));
         let name = self.local_addr();
-        match Listener::new(self.socket) {
+        match self.socket.listen() {
             Ok(listener) => serve(listener, face, stop).await,
             Err(error) => tracing::error!(admin.addr = name, "cannot serve: {error}"),
         }
@@ -125,7 +101,7 @@ async fn serve(listener: Listener, face: Arc<Face>, stop: impl Future<Output = (
             biased;
             () = &mut stop => break,
             Some(_ended) = connections.join_next() => {}
-            stream = listener.next(), if connections.len() < CONNECTIONS => {
+            stream = next(&listener), if connections.len() < CONNECTIONS => {
                 connections.spawn(connection(stream, face.clone(), closing.clone()));
             }
         }
@@ -139,7 +115,7 @@ async fn serve(listener: Listener, face: Arc<Face>, stop: impl Future<Output = (
     .await;
 }
 
-async fn connection(stream: Box<dyn Stream>, face: Arc<Face>, closing: CancellationToken) {
+async fn connection(stream: Stream, face: Arc<Face>, closing: CancellationToken) {
     let service = service_fn(move |request| {
         let face = face.clone();
         async move { Ok::<_, Infallible>(face.answer(request).await) }
@@ -170,48 +146,19 @@ async fn connection(stream: Box<dyn Stream>, face: Arc<Face>, closing: Cancellat
     }
 }
 
-/// A connection of either kind.
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
-enum Listener {
-    Tcp(TcpListener),
-    #[cfg(unix)]
-    Unix(super::unix::Listener),
-}
-
-impl Listener {
-    fn new(socket: Socket) -> io::Result<Self> {
-        match socket {
-            Socket::Tcp(socket) => TcpListener::from_std(socket).map(Self::Tcp),
-            #[cfg(unix)]
-            Socket::Unix(socket) => socket.listen().map(Self::Unix),
-        }
-    }
-
-    /// The next connection. Dropping the future loses none.
-    async fn next(&self) -> Box<dyn Stream> {
-        loop {
-            match self.accept().await {
-                Ok(stream) => return stream,
-                Err(error) => {
-                    tracing::warn!("the admin address cannot accept: {error}");
-                    sleep(PAUSE).await;
-                }
-            }
-        }
-    }
-
-    async fn accept(&self) -> io::Result<Box<dyn Stream>> {
-        match self {
-            Self::Tcp(listener) => {
-                let (stream, _peer): (_, SocketAddr) = listener.accept().await?;
+/// The next connection. Dropping the future loses none.
+async fn next(listener: &Listener) -> Stream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _peer)) => {
                 // A connection that is dead already refuses it: reading will tell.
-                let _ = platform::tune_stream(&stream, Side::Client);
-                Ok(Box::new(stream))
+                let _ = stream.tune(Side::Client);
+                return stream;
             }
-            #[cfg(unix)]
-            Self::Unix(listener) => listener.accept().await.map(|stream| Box::new(stream) as _),
+            Err(error) => {
+                tracing::warn!("the admin address cannot accept: {error}");
+                sleep(PAUSE).await;
+            }
         }
     }
 }

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::{App, StartError, bind, table};
+use super::{App, StartError, bind, dialled, table};
 use crate::buffer;
-use crate::config::Config;
+use crate::config::{Config, ListenAddr};
 use crate::metrics;
 use crate::route::Routed;
 
@@ -74,7 +74,7 @@ impl App {
                 .doors
                 .lock()
                 .iter()
-                .find(|d| is_at(&config, d.config().listen))
+                .find(|d| is_at(&config, &d.config().listen))
             {
                 door.set_config(config);
             }
@@ -92,7 +92,7 @@ impl App {
         );
         changes.extend(differences(&old, new));
         self.discovery
-            .set_own_listeners(self.doors.lock().iter().map(|d| d.addr).collect());
+            .set_own_listeners(self.doors.lock().iter().map(|d| dialled(&d.addr)).collect());
         Ok(if changes.is_empty() {
             "nothing changed".to_owned()
         } else {
@@ -104,7 +104,10 @@ impl App {
     fn close_others(&self, new: &Config) -> Vec<Arc<str>> {
         let mut gone = Vec::new();
         self.doors.lock().retain(|door| {
-            let keep = new.listeners.iter().any(|l| is_at(l, door.config().listen));
+            let keep = new
+                .listeners
+                .iter()
+                .any(|l| is_at(l, &door.config().listen));
             if !keep {
                 door.drain.close();
                 gone.push(door.name.clone());
@@ -116,8 +119,8 @@ impl App {
 }
 
 /// A listener is the same if its address is.
-fn is_at(config: &crate::config::Listener, addr: std::net::SocketAddr) -> bool {
-    config.listen == addr
+fn is_at(config: &crate::config::Listener, addr: &ListenAddr) -> bool {
+    config.listen == *addr
 }
 
 /// The services of before that the new config has, too, and whether they are looked up at the same place.

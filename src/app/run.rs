@@ -15,7 +15,7 @@ use crate::cli::{self, DemoArgs, RunArgs};
 use crate::config::{Config, ListenAddr, Log};
 use crate::demo;
 use crate::log::{self, LogHandle};
-use crate::platform::{self, Event, Signals};
+use crate::platform::{Event, Signals};
 
 /// Carries calls until told to stop.
 pub fn run(args: RunArgs, config: Config) -> ExitCode {
@@ -137,7 +137,7 @@ fn bind_admin(config: &Config) -> Result<Vec<(Server, Routes)>, StartError> {
             Err(error) => {
                 return Err(StartError::Admin {
                     name,
-                    who: who(&listen),
+                    who: super::who(&listen),
                     listen,
                     error,
                 });
@@ -145,13 +145,6 @@ fn bind_admin(config: &Config) -> Result<Vec<(Server, Routes)>, StartError> {
         }
     }
     Ok(servers)
-}
-
-fn who(listen: &ListenAddr) -> Option<String> {
-    match listen {
-        ListenAddr::Tcp(addr) => platform::who_listens(*addr),
-        ListenAddr::Unix(_) => None,
-    }
 }
 
 fn what(routes: &Routes) -> &'static str {

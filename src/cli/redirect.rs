@@ -234,7 +234,7 @@ fn config_etcd(config: &Config) -> Ports {
 fn config_here(config: &Config) -> Ports {
     let admin = config.admin.iter().filter_map(|it| port(&it.listen));
     let metrics = config.metrics.iter().map(|it| it.listen.port());
-    let listeners = config.listeners.iter().map(|it| it.listen.port());
+    let listeners = config.listeners.iter().filter_map(|it| port(&it.listen));
     admin.chain(metrics).chain(listeners).collect()
 }
 

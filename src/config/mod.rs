@@ -41,7 +41,7 @@ pub use resilience::{
 };
 pub use types::{
     Admin, ListenAddr, Listener, Log, LogFormat, MetricsListen, NoListenAddr, Protocol, Runtime,
-    Service, Source, StaticEndpoint,
+    SOCKET_MODE, Service, Source, StaticEndpoint,
 };
 pub(crate) use units::parse_duration;
 

@@ -124,6 +124,23 @@ pub enum ListenAddr {
     Unix(PathBuf),
 }
 
+impl ListenAddr {
+    /// The address, where it is one of TCP.
+    #[must_use]
+    pub fn tcp(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(addr) => Some(*addr),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
+impl From<SocketAddr> for ListenAddr {
+    fn from(addr: SocketAddr) -> Self {
+        Self::Tcp(addr)
+    }
+}
+
 impl fmt::Display for ListenAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -155,6 +172,9 @@ impl Serialize for ListenAddr {
     }
 }
 
+/// The mode of a listener's unix socket where none is written: its owner and group may connect.
+pub const SOCKET_MODE: u32 = 0o660;
+
 /// `[[listener]]`: one way in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Listener {
@@ -162,7 +182,13 @@ pub struct Listener {
     #[serde(serialize_with = "units::text")]
     pub name: Arc<str>,
     /// Unique among everything that listens.
-    pub listen: SocketAddr,
+    pub listen: ListenAddr,
+    /// The mode of a unix socket's file: who may connect. 0 to 0o777; `None` beside a TCP address.
+    #[serde(
+        serialize_with = "units::optional_octal",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub socket_mode: Option<u32>,
     /// The service of every call that arrives here; `None`: each call names its own.
     #[serde(
         serialize_with = "units::optional_text",
@@ -209,9 +235,11 @@ pub struct Listener {
 
 impl Listener {
     /// A listener with the built-in limits, whose calls name their own service.
-    pub fn new(name: &str, listen: SocketAddr) -> Self {
+    pub fn new(name: &str, listen: impl Into<ListenAddr>) -> Self {
+        let listen = listen.into();
         Self {
             name: name.into(),
+            socket_mode: listen.tcp().is_none().then_some(SOCKET_MODE),
             listen,
             service: None,
             registry: None,

@@ -136,6 +136,16 @@ pub(super) fn size<S: Serializer>(value: &usize, serializer: S) -> Result<S::Ok,
     serializer.serialize_str(&show_size(*value as u64))
 }
 
+pub(super) fn optional_octal<S: Serializer>(
+    value: &Option<u32>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(mode) => serializer.collect_str(&format_args!("{mode:04o}")),
+        None => serializer.serialize_none(),
+    }
+}
+
 pub(super) fn text<S: Serializer>(value: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(value)
 }

@@ -86,17 +86,20 @@ impl Over {
 /// A client connection, counted.
 pub(super) struct Guest {
     door: Arc<Door>,
-    source: IpAddr,
+    source: Option<IpAddr>,
 }
 
 impl Guest {
-    /// Lets a connection from `source` in, or says which limit it is over.
-    pub(super) fn enter(door: &Arc<Door>, source: IpAddr) -> Result<Self, Over> {
+    /// Lets a connection from `source` in, or says which limit it is over. Over a unix socket there is no source, and
+    /// no limit of it.
+    pub(super) fn enter(door: &Arc<Door>, source: Option<IpAddr>) -> Result<Self, Over> {
         door.metrics.connections_total.inc();
         let config = door.config();
-        let (guests, source) = (&door.guests, source.to_canonical());
+        let (guests, source) = (&door.guests, source.map(|ip| ip.to_canonical()));
         let limit = config.max_connections_per_source;
-        if let Err(FirstTime(first)) = guests.arrive(source, limit) {
+        if let Some(source) = source
+            && let Err(FirstTime(first)) = guests.arrive(source, limit)
+        {
             if first {
                 tracing::warn!(listener = %door.name, source = %source, "turning new connections of {source} away: it has {limit}, max_connections_per_source");
             }
@@ -106,7 +109,7 @@ impl Guest {
         let limit = config.max_connections;
         if guests.open.fetch_add(1, Relaxed) >= limit {
             guests.open.fetch_sub(1, Relaxed);
-            guests.leave(source);
+            source.inspect(|&source| guests.leave(source));
             if !guests.full.swap(true, Relaxed) {
                 tracing::warn!(listener = %door.name, "turning new connections away: {limit} are open, max_connections");
             }
@@ -125,7 +128,8 @@ impl Guest {
 impl Drop for Guest {
     fn drop(&mut self) {
         self.door.guests.open.fetch_sub(1, Relaxed);
-        self.door.guests.leave(self.source);
+        self.source
+            .inspect(|&source| self.door.guests.leave(source));
         self.door.metrics.connections.dec();
     }
 }

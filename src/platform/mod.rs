@@ -28,8 +28,12 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 #[cfg(target_os = "linux")]
 mod linux;
+mod listen;
 #[cfg(not(any(target_os = "linux", windows)))]
 mod macos;
+#[cfg(unix)]
+mod socket_file;
+mod stream;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
@@ -42,7 +46,9 @@ use macos as system;
 #[cfg(windows)]
 use windows as system;
 
-pub use system::{AsStream, Signals};
+pub use listen::{Bound, Listener};
+pub use stream::{Peer, ReadHalf, Stream, WriteHalf};
+pub use system::{AsStream, MAX_SOCKET_PATH, Signals};
 
 /// Connections the kernel may hold ready for a listener; the kernel clamps it to its own maximum.
 pub const BACKLOG: i32 = 4096;

@@ -13,6 +13,11 @@ use super::{Event, InterfaceAddr};
 pub trait AsStream: AsFd {}
 impl<T: AsFd> AsStream for T {}
 
+/// The longest path of a unix socket, in bytes; `None` on a system without them.
+// A NUL ends it.
+pub const MAX_SOCKET_PATH: Option<usize> =
+    Some(size_of::<libc::sockaddr_un>() - std::mem::offset_of!(libc::sockaddr_un, sun_path) - 1);
+
 /// The process, and the whole host, are out of descriptors.
 pub(super) const OUT_OF_DESCRIPTORS: &[i32] = &[libc::EMFILE, libc::ENFILE];
 /// No port left to dial from (Linux says EADDRNOTAVAIL, so does macOS).

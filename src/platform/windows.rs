@@ -15,6 +15,9 @@ use super::{Event, InterfaceAddr, ProcessStats, TcpStats};
 pub trait AsStream: AsSocket {}
 impl<T: AsSocket> AsStream for T {}
 
+/// The longest path of a unix socket: there are none here.
+pub const MAX_SOCKET_PATH: Option<usize> = None;
+
 /// WSAEMFILE.
 pub(super) const OUT_OF_DESCRIPTORS: &[i32] = &[10024];
 /// WSAEADDRNOTAVAIL, and WSAENOBUFS, which is what a connect says with no port left.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::{Address, Code};
+use super::{Address, Code, DialAddr};
 
 #[cfg(test)]
 mod tests;
@@ -133,13 +133,13 @@ pub struct Interface {
 #[derive(Debug, Default)]
 pub struct Host {
     interfaces: ArcSwap<Vec<Interface>>,
-    own_listeners: ArcSwap<Vec<SocketAddr>>,
+    own_listeners: ArcSwap<Vec<DialAddr>>,
 }
 
 impl Host {
     /// A host with these interface addresses and these listeners of ours.
     #[must_use]
-    pub fn new(interfaces: Vec<Interface>, own_listeners: Vec<SocketAddr>) -> Self {
+    pub fn new(interfaces: Vec<Interface>, own_listeners: Vec<DialAddr>) -> Self {
         Host {
             interfaces: ArcSwap::from_pointee(interfaces),
             own_listeners: ArcSwap::from_pointee(own_listeners),
@@ -147,7 +147,7 @@ impl Host {
     }
 
     /// Says anew which addresses tidegate itself listens on (after a reload).
-    pub fn set_own_listeners(&self, listeners: Vec<SocketAddr>) {
+    pub fn set_own_listeners(&self, listeners: Vec<DialAddr>) {
         self.own_listeners.store(Arc::new(listeners));
     }
 
@@ -160,7 +160,9 @@ impl Host {
     #[must_use]
     pub fn is_own_listener(&self, address: SocketAddr) -> bool {
         let ip = address.ip().to_canonical();
-        self.own_listeners.load().iter().any(|listener| {
+        let listeners = self.own_listeners.load();
+        let mut sockets = listeners.iter().filter_map(DialAddr::tcp);
+        sockets.any(|listener| {
             let on = listener.ip().to_canonical();
             listener.port() == address.port()
                 && (on == ip || on.is_unspecified() && self.reaches_wildcard(on, ip))

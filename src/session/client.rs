@@ -2,15 +2,12 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Instant, timeout};
 use tokio_util::io::poll_read_buf;
 
@@ -18,6 +15,7 @@ use super::close::{self, Closed};
 use crate::buffer::{Buf, Held};
 use crate::frame::{BadFrame, Decoder, Head, Limits, Progress, Rest, Side};
 use crate::listener::{Door, Drain};
+use crate::platform::{Peer, ReadHalf, Stream, WriteHalf};
 use crate::stack::alarm::Alarm;
 
 /// Bytes read ahead at most while a call is in flight, to learn whether its caller is still there.
@@ -30,9 +28,9 @@ const QUIET: Duration = Duration::from_secs(1);
 
 /// See the module.
 pub struct Client {
-    read: Option<OwnedReadHalf>,
-    write: OwnedWriteHalf,
-    peer: SocketAddr,
+    read: Option<ReadHalf>,
+    write: WriteHalf,
+    peer: Peer,
     buf: Option<Buf>,
     decoder: Decoder,
     held: Held,
@@ -80,7 +78,7 @@ impl From<Closed> for NoFrame {
 
 impl Client {
     /// A connection just accepted.
-    pub fn new(stream: TcpStream, peer: SocketAddr, door: &Door) -> Self {
+    pub fn new(stream: Stream, peer: Peer, door: &Door) -> Self {
         let (read, write) = stream.into_split();
         let config = door.config();
         let limits = Limits {
@@ -104,8 +102,8 @@ impl Client {
         }
     }
 
-    /// Its address.
-    pub fn peer(&self) -> SocketAddr {
+    /// Who it is.
+    pub fn peer(&self) -> Peer {
         self.peer
     }
 
@@ -367,25 +365,25 @@ impl Client {
     }
 
     /// The reading end, lent to a call whose frame is passed on as it comes.
-    pub fn lend(&mut self) -> Option<OwnedReadHalf> {
+    pub fn lend(&mut self) -> Option<ReadHalf> {
         self.read.take()
     }
 
     /// The reading end is back, with what came after the frame.
-    pub fn give_back(&mut self, read: OwnedReadHalf, after: BytesMut) {
+    pub fn give_back(&mut self, read: ReadHalf, after: BytesMut) {
         self.read = Some(read);
         self.buf = Some(Buf::from(after)).filter(|buf| !buf.is_empty());
     }
 
     /// The socket and what was read of it, for a relay.
-    pub fn into_parts(self: Box<Self>) -> Option<(OwnedReadHalf, OwnedWriteHalf, Option<Buf>)> {
+    pub fn into_parts(self: Box<Self>) -> Option<(ReadHalf, WriteHalf, Option<Buf>)> {
         Some((self.read?, self.write, self.buf))
     }
 
     /// Ends the connection with a FIN; what still arrives is read and dropped for a while.
     pub async fn hang_up(self: Box<Self>) {
         let Self { read, write, .. } = *self;
-        if let Some(Ok(stream)) = read.map(|read| read.reunite(write)) {
+        if let Some(stream) = read.and_then(|read| read.reunite(write)) {
             close::gently(stream).await;
         }
     }

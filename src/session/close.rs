@@ -1,11 +1,11 @@
 //! Why a client connection ended, and the gentle end itself.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::LINGER;
 use crate::buffer::Buf;
+use crate::platform::Stream;
 
 /// Why a client connection ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,7 +67,7 @@ impl Closed {
 
 /// Says that nothing more is coming, then reads and drops what still arrives, for a while: closing with bytes unread
 /// would reset the connection, and destroy what the caller has not read yet.
-pub(super) async fn gently(mut stream: TcpStream) {
+pub(super) async fn gently(mut stream: Stream) {
     let (time, mut room) = LINGER;
     let drain = async {
         stream.shutdown().await?;

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
-use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::io::poll_read_buf;
 
 use crate::frame::{BadFrame, Fed, Rest};
 use crate::outcome::Outcome;
+use crate::platform::ReadHalf;
 
 /// Bytes that are read at once, and that the caller's clock runs for.
 const PIECE: usize = 64 * 1024;
@@ -26,7 +26,7 @@ pub struct Upload {
 }
 
 struct State {
-    read: OwnedReadHalf,
+    read: ReadHalf,
     rest: Rest,
     buf: BytesMut,
     whole: bool,
@@ -40,7 +40,7 @@ struct State {
 /// The reading end of the connection, when the call has ended.
 pub struct Returned {
     /// The reading end.
-    pub read: OwnedReadHalf,
+    pub read: ReadHalf,
     /// What came after the frame.
     pub after: BytesMut,
     /// Whether the frame was read to its end.
@@ -49,7 +49,7 @@ pub struct Returned {
 
 impl Upload {
     /// The rest of a frame, to be read from `read`.
-    pub fn new(read: OwnedReadHalf, rest: Rest, frame_timeout: Duration) -> Self {
+    pub fn new(read: ReadHalf, rest: Rest, frame_timeout: Duration) -> Self {
         let state = State {
             read,
             rest,

@@ -4,7 +4,6 @@ use std::io;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::connect::connect;
@@ -12,6 +11,7 @@ use crate::config::{CheckKind, HealthCheck};
 use crate::frame::{self, Decoder, Limits, Progress, Side};
 use crate::health::Missed;
 use crate::outcome::{Outcome, human};
+use crate::platform::Stream;
 use crate::registry::DialAddr;
 
 #[cfg(test)]
@@ -44,7 +44,7 @@ pub async fn check(addr: &DialAddr, rules: &HealthCheck) -> Result<(), Missed> {
 }
 
 /// Calls the method. Any reply will do, an exception too: an instance that does not know the method speaks (P10).
-async fn ask(stream: &mut TcpStream, method: &str) -> Result<(), Missed> {
+async fn ask(stream: &mut Stream, method: &str) -> Result<(), Missed> {
     let seqid = fastrand::i32(1..);
     let call = frame::empty_call(method, seqid);
     stream

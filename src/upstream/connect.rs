@@ -59,7 +59,7 @@ pub async fn connect(addr: &DialAddr, limit: Duration) -> Result<Box<Conn>, Conn
         });
     }
     match timeout(limit, dial(addr)).await {
-        Ok(Ok(stream)) => Ok(Conn::new(stream, Instant::now())),
+        Ok(Ok(stream)) => Ok(Conn::new(stream.into(), Instant::now())),
         Ok(Err(error)) => Err(ConnectError {
             outcome: outcome(&error),
             detail: error.to_string().into(),

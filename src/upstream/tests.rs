@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::registry::DialAddr;
@@ -81,7 +81,9 @@ async fn what_the_runtime_saw_come_in_is_no_usable_connection_however_fresh() {
     let (conn, peer) = pair().await;
     drop(peer);
     // The runtime hears of it once it turns.
-    conn.stream.readable().await.unwrap();
+    std::future::poll_fn(|cx| conn.stream.poll_read_ready(cx))
+        .await
+        .unwrap();
     let now = Instant::now();
     pool.put(conn, now, 64);
     let taken = pool.take(now, IDLE);

@@ -46,7 +46,7 @@ fn with(setup: &Setup, breaker: &BreakerPolicy) -> Config {
 async fn start(name: &'static str, at: &[SocketAddr], policy: &str, of: &BreakerPolicy) -> Proxy {
     let setup = Setup::new(name, at).policy(policy);
     let config = with(&setup, of);
-    let addr = config.listeners[0].listen;
+    let addr = config.listeners[0].listen.tcp().unwrap();
     let app = App::start(config).unwrap_or_else(|e| panic!("{e}"));
     let proxy = Proxy { app, addr, name };
     let mut caller = proxy.caller(Framing::Framed).await;
@@ -195,7 +195,7 @@ async fn a_reload_keeps_its_state_unless_its_policy_changed() {
     };
     let setup = Setup::new("brk-reload", &[server.address()]);
     let config = with(&setup, &slow);
-    let (addr, name) = (config.listeners[0].listen, "brk-reload");
+    let (addr, name) = (config.listeners[0].listen.tcp().unwrap(), "brk-reload");
     let app = App::start(config).unwrap_or_else(|e| panic!("{e}"));
     let proxy = Proxy { app, addr, name };
     proxy

@@ -1,6 +1,6 @@
 //! Limits: what is over them is answered, what waits is served in turn.
 
-use std::net::Ipv6Addr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::join_all;
@@ -284,10 +284,8 @@ async fn an_ipv4_source_counts_as_itself_on_a_listener_of_both_families() {
     let setup =
         Setup::new("mapped", &[server.address()]).listener("max_connections_per_source = 1");
     let mut config = setup.config();
-    let addr = config.listeners[0].listen;
-    config.listeners[0]
-        .listen
-        .set_ip(Ipv6Addr::UNSPECIFIED.into());
+    let addr = config.listeners[0].listen.tcp().unwrap();
+    config.listeners[0].listen = SocketAddr::from((Ipv6Addr::UNSPECIFIED, addr.port())).into();
     let proxy = Proxy {
         app: App::start(config).unwrap(),
         addr,

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use super::{Section, Text};
 
+use crate::platform::MAX_SOCKET_PATH;
+
 /// An IP address and a port to listen on.
 pub(super) fn socket(table: &Section<'_>, text: Text<'_>) -> Option<SocketAddr> {
     let problem = match text.text.parse::<SocketAddr>() {
@@ -39,15 +41,30 @@ fn why_no_socket(text: &str) -> String {
 
 /// The path of `unix:/path`, where this system has such sockets.
 pub(super) fn unix_path(table: &Section<'_>, text: Text<'_>, path: &str) -> Option<PathBuf> {
-    let message = if !cfg!(unix) {
-        "unix sockets do not exist on this system".to_owned()
-    } else if !path.starts_with('/') {
-        format!("expected an absolute path after \"unix:\", found \"{path}\"")
-    } else {
+    let Some(why) = no_unix_path(path) else {
         return Some(path.into());
     };
-    table.report.error(text.at, message);
+    table.report.error(text.at, why);
     None
+}
+
+/// Why a text is no path of a unix socket on this system; `None`: it is one.
+fn no_unix_path(path: &str) -> Option<String> {
+    let Some(max) = MAX_SOCKET_PATH else {
+        return Some("unix sockets are not supported on Windows".to_owned());
+    };
+    if !path.starts_with('/') || path.contains('\0') {
+        return Some(format!(
+            "expected an absolute path after \"unix:\", found \"{}\"",
+            path.escape_debug()
+        ));
+    }
+    (path.len() > max).then(|| {
+        format!(
+            "expected a path of at most {max} bytes after \"unix:\", the system's limit for a socket, found {} bytes",
+            path.len()
+        )
+    })
 }
 
 /// Why a text is no `host:port` that can be dialled; `None`: it is one.

@@ -1,15 +1,14 @@
 //! `[[listener]]`: the ways in.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::load::source::Place;
 use crate::config::load::tree::{Kind, Node};
 use crate::config::patterns::{Pattern, Patterns};
-use crate::config::types::{Listener, Protocol};
+use crate::config::types::{ListenAddr, Listener, Protocol};
 
-use super::address::socket;
+use super::address::{socket, unix_path};
 use super::process::linux_only;
 use super::registry::{Registries, name};
 use super::service::service_name;
@@ -48,11 +47,14 @@ pub(super) fn listeners<'a>(
     listeners
 }
 
-fn listen(table: &mut Section<'_>, addresses: &mut Taken) -> Option<SocketAddr> {
-    let text = table.text("listen", "an address such as \"127.0.0.1:18890\"");
-    if let Some(text) = text {
+fn listen(table: &mut Section<'_>, addresses: &mut Taken) -> Option<ListenAddr> {
+    let expected = "an address such as \"127.0.0.1:18890\" or \"unix:/path\"";
+    if let Some(text) = table.text("listen", expected) {
         addresses.take(table, "an address", text);
-        return socket(table, text);
+        return match text.text.strip_prefix("unix:") {
+            Some(path) => unix_path(table, text, path).map(ListenAddr::Unix),
+            None => socket(table, text).map(ListenAddr::Tcp),
+        };
     }
     if table.place("listen").is_none() {
         table.missing("listen", "\"127.0.0.1:18890\"");
@@ -61,10 +63,21 @@ fn listen(table: &mut Section<'_>, addresses: &mut Taken) -> Option<SocketAddr> 
 }
 
 /// Everything but where calls go. What is missing was reported; a stand-in goes on with the check.
-fn limits(table: &mut Section<'_>, name: Option<Arc<str>>, at: Option<SocketAddr>) -> Listener {
+fn limits(table: &mut Section<'_>, name: Option<Arc<str>>, at: Option<ListenAddr>) -> Listener {
     let name = name.unwrap_or_else(|| "?".into());
-    let built_in = Listener::new(&name, at.unwrap_or_else(|| ([127, 0, 0, 1], 1).into()));
+    let written = at.is_some();
+    let stand_in = || ListenAddr::Tcp(([127, 0, 0, 1], 1).into());
+    let built_in = Listener::new(&name, at.unwrap_or_else(stand_in));
+    let socket_mode = table.mode("socket_mode");
+    if let (true, Some(_), Some(at)) = (written, built_in.listen.tcp(), table.place("socket_mode"))
+    {
+        let message = "expected no `socket_mode` beside a TCP address: it is the mode of a unix socket's file";
+        table.report.error(at, message);
+    }
     Listener {
+        socket_mode: built_in
+            .socket_mode
+            .map(|built_in| socket_mode.unwrap_or(built_in)),
         max_connections: table
             .count("max_connections", 1..=1_000_000)
             .unwrap_or(built_in.max_connections),

@@ -11,6 +11,10 @@ fn interface(name: &str, ip: &str, prefix_len: u8) -> Interface {
     }
 }
 
+fn dialled(addr: &str) -> DialAddr {
+    DialAddr::Tcp(addr.parse().unwrap())
+}
+
 fn host() -> Host {
     let interfaces = vec![
         interface("lo", "127.0.0.1", 8),
@@ -24,10 +28,7 @@ fn host() -> Host {
     ];
     Host::new(
         interfaces,
-        vec![
-            "127.0.0.1:18890".parse().unwrap(),
-            "0.0.0.0:15001".parse().unwrap(),
-        ],
+        vec![dialled("127.0.0.1:18890"), dialled("0.0.0.0:15001")],
     )
 }
 
@@ -110,7 +111,7 @@ fn metadata_addresses_are_forbidden_in_every_form() {
 #[test]
 fn a_wildcard_ipv6_listener_is_reached_by_both_families() {
     let host = host();
-    host.set_own_listeners(vec!["[::]:9000".parse().unwrap()]);
+    host.set_own_listeners(vec![dialled("[::]:9000")]);
     for address in [
         "127.0.0.1:9000",
         "[::1]:9000",

@@ -213,7 +213,10 @@ async fn what_can_never_be_dialled_is_listed_and_does_not_count_as_something_els
 
 #[tokio::test(start_paused = true)]
 async fn our_own_listener_is_never_a_member() {
-    let host = Host::new(Vec::new(), vec!["127.0.0.1:18890".parse().unwrap()]);
+    let host = Host::new(
+        Vec::new(),
+        vec![DialAddr::Tcp("127.0.0.1:18890".parse().unwrap())],
+    );
     let mut membership = Membership::new(MemberPolicy::default());
     let set = set_of([instance("127.0.0.1:18890", 1)]);
     let members = membership.read(&set, &host, &Resolved::new(), Instant::now());

@@ -130,6 +130,19 @@ impl<'a> Section<'a> {
         })
     }
 
+    /// A file's mode, as octal text.
+    pub(in crate::config::check) fn mode(&mut self, key: &'static str) -> Option<u32> {
+        let expected = "a mode in octal such as \"0660\", from \"0000\" to \"0777\"";
+        self.read(key, expected, |node| match &node.kind {
+            Kind::Text { text, .. } if text.bytes().all(|byte| matches!(byte, b'0'..=b'7')) => {
+                u32::from_str_radix(text, 8)
+                    .ok()
+                    .filter(|mode| *mode <= 0o777)
+            }
+            _ => None,
+        })
+    }
+
     /// A duration within a range.
     pub(in crate::config::check) fn duration(
         &mut self,

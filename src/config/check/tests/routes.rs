@@ -1,10 +1,9 @@
 //! What listens, where services are found, and which name which.
 
-use std::net::SocketAddr;
-
 use crate::config::{Config, ListenAddr, Protocol, Registry, Source};
 
 use super::{BASE, load, refused};
+use crate::platform::MAX_SOCKET_PATH;
 
 #[test]
 fn addresses_to_listen_on_are_explained() {
@@ -17,7 +16,6 @@ fn addresses_to_listen_on_are_explained() {
         ("::1:2", "the port is missing"),
         ("fe80::x:2", "brackets"),
         ("item:2", "names and ranges"),
-        ("unix:/run/x", "not possible here yet"),
     ];
     for (address, expected) in cases {
         refused(
@@ -28,7 +26,49 @@ fn addresses_to_listen_on_are_explained() {
     let config = load("[[listener]]\nname='x'\nlisten='[::1]:2'").unwrap();
     assert_eq!(
         config.listeners[1].listen,
-        "[::1]:2".parse::<SocketAddr>().unwrap()
+        ListenAddr::Tcp("[::1]:2".parse().unwrap())
+    );
+}
+
+#[test]
+fn a_listener_s_unix_socket_has_a_path_and_a_mode() {
+    let at = |address: &str, more: &str| {
+        format!("[[listener]]\nname='x'\nlisten='{address}'\n{more}\n[admin]\nlisten='off'")
+    };
+    let Some(max) = MAX_SOCKET_PATH else {
+        refused(&at("unix:/run/x", ""), "not supported on Windows");
+        return;
+    };
+    let longest = format!("/{}", "x".repeat(max - 1));
+    for (path, more, mode) in [
+        ("/run/x", "", 0o660),
+        ("/run/x", "socket_mode='0600'", 0o600),
+        ("/run/x", "socket_mode='777'", 0o777),
+        (longest.as_str(), "socket_mode='0000'", 0),
+    ] {
+        let config = load(&at(&format!("unix:{path}"), more)).unwrap();
+        let listener = &config.listeners[1];
+        assert_eq!(listener.listen, ListenAddr::Unix(path.into()));
+        assert_eq!(listener.socket_mode, Some(mode));
+    }
+    for (address, more, expected) in [
+        ("unix:run/x", "", "expected an absolute path"),
+        ("unix:", "", "expected an absolute path"),
+        ("unix:@name", "", "expected an absolute path"),
+        (&format!("unix:{longest}x"), "", "a path of at most"),
+        ("unix:/x", "socket_mode='0888'", "a mode in octal"),
+        ("unix:/x", "socket_mode='1777'", "a mode in octal"),
+        ("unix:/x", "socket_mode='rw-rw----'", "a mode in octal"),
+        ("unix:/x", "socket_mode=''", "a mode in octal"),
+        ("unix:/x", "socket_mode=660", "a mode in octal"),
+        ("127.0.0.1:2", "socket_mode='0660'", "beside a TCP address"),
+    ] {
+        refused(&at(address, more), expected);
+    }
+    let twice = "[[listener]]\nname='y'\nlisten='unix:/run/x'";
+    refused(
+        &format!("{}\n{twice}", at("unix:/run/x", "")),
+        "an address of its own",
     );
 }
 
@@ -76,7 +116,7 @@ fn admin_listens_on_this_machine_only() {
         assert_eq!(listen, ListenAddr::Unix("/run/tidegate.sock".into()));
         refused("[admin]\nlisten='unix:run'", "an absolute path");
     } else {
-        refused(text, "do not exist on this system");
+        refused(text, "not supported on Windows");
     }
 }
 
