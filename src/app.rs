@@ -111,6 +111,7 @@ impl App {
         buffer::set_limit(config.runtime.max_buffered);
         let routes = Routes::new(discovery.clone());
         routes.set_table(table(&config, &discovery, &HashMap::new()));
+        routes.set_listeners(&config.listeners);
         let workers = Workers::start(config.runtime.workers).map_err(StartError::Workers)?;
         let app = Arc::new(Self {
             discovery,
@@ -280,9 +281,7 @@ fn table(
                     old.followed.set_policy(&policy, fixed);
                     old.followed.clone()
                 }
-                Some((old, false)) => {
-                    discovery.follow(service, &policy, Some(old.followed.cluster.clone()))
-                }
+                Some((old, false)) => discovery.follow(service, &policy, Some(&old.followed)),
                 None => discovery.follow(service, &policy, None),
             };
             for method in service.methods.keys() {
@@ -324,6 +323,7 @@ async fn upkeep(app: std::sync::Weak<App>) {
         metrics::upkeep();
         round += 1;
         if round.is_multiple_of(4) {
+            app.discovery.index().sweep(now);
             let gone = app.routes.sweep(now);
             for door in app.doors.lock().iter() {
                 gone.iter().for_each(|service| door.forget(service));

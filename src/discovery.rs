@@ -1,30 +1,34 @@
-//! Binds services to their registries: follows each, and gives its cluster the addresses to dial.
+//! Binds services to their registries: follows each, gives its cluster the addresses to dial, and keeps the index of
+//! where which service is registered.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use crate::cluster::{Cluster, Dial};
 use crate::config::{self, Policy, Source};
-use crate::metrics::RegistryMetrics;
 use crate::platform;
 use crate::registry::{
-    self, Code, DialAddr, Etcd, EtcdOptions, FileOptions, FileRegistry, Fixed, Host, Interface,
-    Member, MemberPolicy, Members, Registry, Suspicious, Watcher,
+    self, Code, DialAddr, Fixed, Host, Interface, Listing, Member, MemberPolicy, Members, Registry,
+    Shown, Suspicious,
 };
 
 mod index;
+mod open;
 
 pub use index::{AddressIndex, Registered, Services};
 
 /// All registries, and this host as the classification of addresses needs it.
 pub struct Discovery {
     registries: ArcSwap<HashMap<Arc<str>, Arc<dyn Registry>>>,
+    index: Arc<AddressIndex>,
     host: Arc<Host>,
     control: Handle,
 }
@@ -38,12 +42,28 @@ pub struct Followed {
     /// Where it is looked up.
     pub source: Source,
     policy: watch::Sender<MemberPolicy>,
+    registered: Arc<Mutex<Registered>>,
     task: AbortHandle,
     /// A watch ends with the registry it is of.
-    _registry: Arc<dyn Registry>,
+    registry: Arc<dyn Registry>,
 }
 
 impl Drop for Followed {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The services of one registry, listed.
+pub struct Listed {
+    /// Where.
+    pub registry: Arc<dyn Registry>,
+    /// What is known of them.
+    pub listing: watch::Receiver<Listing>,
+    task: AbortHandle,
+}
+
+impl Drop for Listed {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -63,6 +83,7 @@ impl Discovery {
         let host = Arc::new(Host::new(interfaces(), Vec::new()));
         Arc::new(Self {
             registries: ArcSwap::default(),
+            index: Arc::default(),
             host,
             control,
         })
@@ -81,6 +102,11 @@ impl Discovery {
     /// The registries by name.
     pub fn registries(&self) -> Arc<HashMap<Arc<str>, Arc<dyn Registry>>> {
         self.registries.load_full()
+    }
+
+    /// Where which service is registered.
+    pub fn index(&self) -> &AddressIndex {
+        &self.index
     }
 
     /// Opens registries; those in `keep` stay as they are. Nothing is replaced until [`set_registries`].
@@ -107,7 +133,7 @@ impl Discovery {
                 .flatten();
             let registry = match kept {
                 Some(registry) => registry,
-                None => open(config, state_dir)?,
+                None => open::open(config, state_dir)?,
             };
             all.insert(name, registry);
         }
@@ -119,30 +145,77 @@ impl Discovery {
         self.registries.store(Arc::new(all));
     }
 
-    /// Follows a service of the config. `cluster` is kept from before, where it was known already.
+    /// Follows a service of the config; what is known of it stays, where it was followed `before`.
     pub fn follow(
         &self,
         service: &config::Service,
         policy: &Arc<Policy>,
-        cluster: Option<Arc<Cluster>>,
+        before: Option<&Followed>,
     ) -> Arc<Followed> {
-        let cluster = cluster.unwrap_or_else(|| {
-            Cluster::new(&service.name, policy.clone(), self.control.clone(), false)
-        });
+        let new = || Cluster::new(&service.name, policy.clone(), self.control.clone(), false);
+        let cluster = before.map_or_else(new, |before| before.cluster.clone());
         cluster.set_policy(policy);
         for method in service.methods.keys() {
             cluster.methods.adopt(method.as_bytes());
         }
-        self.start(cluster, service.source.clone())
+        self.start(cluster, service.source.clone(), before)
     }
 
     /// Follows a service that a caller named.
     pub fn follow_named(&self, name: &str, registry: &str, policy: Arc<Policy>) -> Arc<Followed> {
         let cluster = Cluster::new(name, policy, self.control.clone(), true);
-        self.start(cluster, Source::Registry(registry.into()))
+        self.start(cluster, Source::Registry(registry.into()), None)
     }
 
-    fn start(&self, cluster: Arc<Cluster>, source: Source) -> Arc<Followed> {
+    /// Follows a service anew, in the registry that has the name of its own now; what is known of it stays.
+    pub fn follow_again(&self, before: &Followed) -> Arc<Followed> {
+        self.start(before.cluster.clone(), before.source.clone(), Some(before))
+    }
+
+    /// Whether the registry that has this name now is this very one.
+    pub fn is_current(&self, name: &str, registry: &Arc<dyn Registry>) -> bool {
+        let all = self.registries.load();
+        all.get(name).is_some_and(|it| Arc::ptr_eq(it, registry))
+    }
+
+    /// Whether the service is followed in the registry that has the name of its own now.
+    pub fn follows_current(&self, followed: &Followed) -> bool {
+        match &followed.source {
+            Source::Registry(name) => self.is_current(name, &followed.registry),
+            Source::Static(_) => true,
+        }
+    }
+
+    /// Lists the services of a registry whose names begin with `literal`, for as long as both live; calls `tell`
+    /// after each change. `None`: there is no such registry.
+    pub fn list(
+        &self,
+        name: &str,
+        literal: &str,
+        tell: impl Fn() + Send + 'static,
+    ) -> Option<Listed> {
+        let _runtime = self.control.enter();
+        let registry = self.registries.load().get(name)?.clone();
+        let listing = registry.list(literal);
+        let mut changes = listing.clone();
+        let telling = async move {
+            while changes.changed().await.is_ok() {
+                tell();
+            }
+        };
+        Some(Listed {
+            registry,
+            listing,
+            task: self.control.spawn(telling).abort_handle(),
+        })
+    }
+
+    fn start(
+        &self,
+        cluster: Arc<Cluster>,
+        source: Source,
+        before: Option<&Followed>,
+    ) -> Arc<Followed> {
         let _runtime = self.control.enter();
         let fixed = matches!(source, Source::Static(_));
         let registry = self.registry(&source);
@@ -151,10 +224,19 @@ impl Discovery {
         cluster.set_trouble(Box::new(move || asked.upgrade()?.status().last_error));
         let (policy, policies) = watch::channel(member_policy(&cluster.policy(), fixed));
         let members = Arc::new(ArcSwap::from_pointee(Members::default()));
+        let registered = before.map(|before| before.registered.clone());
+        let registered = registered.unwrap_or_else(|| {
+            let registered = Registered::new(self.index.clone(), cluster.name.clone());
+            Arc::new(Mutex::new(registered))
+        });
         let apply = {
             let (cluster, members) = (Arc::downgrade(&cluster), members.clone());
+            let registered = registered.clone();
             move |now: Arc<Members>| {
                 members.store(now.clone());
+                if now.known {
+                    registered.lock().set(addresses(&now), Instant::now());
+                }
                 if let Some(cluster) = cluster
                     .upgrade()
                     .filter(|_| now.known || now.denied.is_some())
@@ -178,8 +260,9 @@ impl Discovery {
             members,
             source,
             policy,
+            registered,
             task,
-            _registry: registry,
+            registry,
         })
     }
 
@@ -197,6 +280,11 @@ impl Discovery {
                 .map(|e| (e.address.clone(), e.weight, e.tags.clone())),
         ))
     }
+}
+
+/// Where the service is registered, used or not; what is no address of anybody's is left out.
+fn addresses(members: &Members) -> HashSet<SocketAddr> {
+    members.shown.iter().filter_map(Shown::socket).collect()
 }
 
 fn dials(list: &[Member]) -> Vec<Dial> {
@@ -285,66 +373,4 @@ fn interfaces() -> Vec<Interface> {
             prefix_len: i.prefix_len,
         })
         .collect()
-}
-
-fn open(
-    config: &config::Registry,
-    state_dir: Option<&std::path::Path>,
-) -> Result<Arc<dyn Registry>, String> {
-    let name = config.name();
-    let watcher: Arc<dyn Watcher> = Arc::new(Watched(RegistryMetrics::new(name)));
-    match config {
-        config::Registry::Etcd(etcd) => {
-            let layout = match etcd.layout {
-                config::Layout::Kitex => registry::Layout::Kitex {
-                    prefix: etcd.prefix.clone(),
-                },
-            };
-            let options = EtcdOptions {
-                name: name.to_string(),
-                layout,
-                connect_timeout: etcd.connect_timeout,
-                request_timeout: etcd.timeout,
-                state_dir: state_dir.map(Into::into),
-                endpoints: etcd.endpoints.clone(),
-                user: etcd.user.clone(),
-                password: etcd.password.as_ref().map(|p| p.expose().to_owned()),
-                ca: etcd.tls.as_ref().and_then(|t| t.ca.clone()),
-                cert: etcd.tls.as_ref().and_then(|t| t.cert.clone()),
-                key: etcd.tls.as_ref().and_then(|t| t.key.clone()),
-                domain: etcd.tls.as_ref().and_then(|t| t.domain.clone()),
-                ..EtcdOptions::default()
-            };
-            let etcd = Etcd::new(options, watcher).map_err(|e| format!("registry {name}: {e}"))?;
-            Ok(Arc::new(etcd))
-        }
-        config::Registry::File(file) => Ok(Arc::new(FileRegistry::new(
-            FileOptions {
-                name: name.to_string(),
-                path: file.path.clone(),
-            },
-            watcher,
-        ))),
-    }
-}
-
-/// Binds a registry's news to its series.
-struct Watched(RegistryMetrics);
-
-impl Watcher for Watched {
-    fn up(&self, up: bool) {
-        self.0.up(up);
-    }
-    fn synced(&self) {
-        self.0.synced(SystemTime::now());
-    }
-    fn update(&self, kind: &'static str) {
-        self.0.update(kind);
-    }
-    fn skipped(&self, code: Code) {
-        self.0.skipped(code.label());
-    }
-    fn watch_restarted(&self, cause: &'static str) {
-        self.0.watch_restarted(cause);
-    }
 }

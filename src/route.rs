@@ -19,16 +19,24 @@ use crate::frame::{self, Head, Verdict};
 use crate::listener::Door;
 use crate::outcome::{Failed, Limit, Outcome};
 use crate::rate::Rates;
+use crate::registry::is_name;
 use crate::rpc::{Reply, Request};
+
+mod listed;
+
+use listed::Listings;
+pub use listed::Shown as ShownListing;
 
 /// What a client has to do to name the service it calls.
 const NAME_IT: &str = "the call names no service and this listener has none: in Kitex, use TTHeader with \
     client.WithMetaHandler(transmeta.ClientTTHeaderHandler), or give the listener a service";
 
-/// All services: those in the config, and those that callers named.
+/// All services: those in the config, those that callers named, and those that transparent listeners may know.
 pub struct Routes {
     table: ArcSwap<Table>,
     named: Mutex<HashMap<Arc<str>, Named>>,
+    /// Locked before `named`, where both are.
+    listings: Mutex<Listings>,
     generation: AtomicU64,
     discovery: Arc<Discovery>,
 }
@@ -55,11 +63,24 @@ pub struct Routed {
     pub methods: Arc<HashMap<String, CallPolicy>>,
 }
 
-/// A service that callers named.
+/// A service that callers named, or that is listed.
 struct Named {
     routed: Routed,
+    /// A transparent listener may know it: not forgotten meanwhile.
+    listed: bool,
     since: Instant,
     unused_since: Instant,
+}
+
+impl Named {
+    fn new(routed: Routed, now: Instant) -> Self {
+        Self {
+            routed,
+            listed: false,
+            since: now,
+            unused_since: now,
+        }
+    }
 }
 
 /// Unknown names are remembered for so long; known ones until they were not used for so long.
@@ -111,6 +132,7 @@ impl Routes {
         Arc::new(Self {
             table: ArcSwap::default(),
             named: Mutex::default(),
+            listings: Mutex::default(),
             generation: AtomicU64::new(1),
             discovery,
         })
@@ -121,10 +143,14 @@ impl Routes {
         self.table.load_full()
     }
 
-    /// Another config.
+    /// Another config, or other registries.
     pub fn set_table(&self, table: Table) {
         let table = Arc::new(table);
         for named in self.named.lock().values_mut() {
+            let followed = &mut named.routed.followed;
+            if !self.discovery.follows_current(followed) {
+                *followed = self.discovery.follow_again(followed);
+            }
             named.routed.policy = table.defaults.clone();
             named.routed.followed.set_policy(&table.defaults, false);
         }
@@ -218,6 +244,10 @@ impl Routes {
             None => std::str::from_utf8(named)
                 .map_err(|_| unknown("the service's name is not UTF-8"))?,
         };
+        if let Some(patterns) = config.services.as_ref().filter(|it| !it.matches(name)) {
+            let (listener, why) = (&door.name, "only services that fit may be called");
+            return Err(unknown(&format!("at listener {listener} {why} {patterns}")));
+        }
         if let Some(routed) = self.table.load().services.get(name) {
             return Ok(routed.clone());
         }
@@ -226,7 +256,7 @@ impl Routes {
                 "it is not in the config, and this listener has no registry to look it up in",
             ));
         };
-        if name.len() > 255 || name.contains('/') || name.chars().any(char::is_control) {
+        if !is_name(name) {
             return Err(unknown("no service can have such a name"));
         }
         self.follow_named(name, registry, now)
@@ -248,26 +278,22 @@ impl Routes {
                 )
                 .because("callers named too many services"));
         }
-        let followed = self
-            .discovery
-            .follow_named(name, registry, table.defaults.clone());
-        let routed = Routed {
-            followed,
-            policy: table.defaults.clone(),
-            methods: Arc::default(),
-        };
-        all.insert(
-            name.into(),
-            Named {
-                routed: routed.clone(),
-                since: now,
-                unused_since: now,
-            },
-        );
+        let routed = self.start(name, registry, &table);
+        all.insert(name.into(), Named::new(routed.clone(), now));
         Ok(routed)
     }
 
-    /// Forgets services that callers named: unknown ones after 5 s, others after 10 min unused. Returns their names.
+    fn start(&self, name: &str, registry: &str, table: &Table) -> Routed {
+        let policy = table.defaults.clone();
+        Routed {
+            followed: self.discovery.follow_named(name, registry, policy.clone()),
+            policy,
+            methods: Arc::default(),
+        }
+    }
+
+    /// Forgets services that callers named: unknown ones after 5 s, others after 10 min unused; never what is listed.
+    /// Returns their names.
     pub fn sweep(&self, now: Instant) -> Vec<Arc<str>> {
         let mut gone = Vec::new();
         self.named.lock().retain(|name, named| {
@@ -277,7 +303,8 @@ impl Routes {
             }
             let unknown =
                 cluster.is_unknown() && now.saturating_duration_since(named.since) >= UNKNOWN;
-            let keep = !unknown && now.saturating_duration_since(named.unused_since) < UNUSED;
+            let used = now.saturating_duration_since(named.unused_since) < UNUSED;
+            let keep = named.listed || !unknown && used;
             if !keep {
                 gone.push(name.clone());
             }
@@ -285,6 +312,7 @@ impl Routes {
         });
         if !gone.is_empty() {
             self.generation.fetch_add(1, Relaxed);
+            self.settle_left_out();
         }
         gone
     }

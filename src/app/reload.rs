@@ -67,6 +67,7 @@ impl App {
         let services = kept_services(&old, new, &self.routes.table().services);
         self.routes
             .set_table(table(new, &self.discovery, &services));
+        self.routes.set_listeners(&new.listeners);
         self.config.store(Arc::new(new.clone()));
         let gone = self.close_others(new);
         for config in kept {

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use super::App;
 use crate::breaker::{Snapshot, State};
 use crate::cluster::Cluster;
-use crate::config::Source;
+use crate::config::{Listener, Source};
 use crate::discovery::Followed;
 use crate::endpoint::Endpoint;
 use crate::registry::Shown;
@@ -20,15 +20,9 @@ impl App {
     /// has.
     pub(super) fn say_summary(self: &Arc<Self>) {
         for (name, addr) in self.listeners() {
-            let service = self
-                .config()
-                .listeners
-                .iter()
-                .find(|l| l.name == name)
-                .and_then(|l| l.service.clone());
-            let whose = service.map_or("each call names its service".to_owned(), |s| {
-                format!("service {s}")
-            });
+            let config = self.config();
+            let listener = config.listeners.iter().find(|l| l.name == name);
+            let whose = listener.map(whose).unwrap_or_default();
             tracing::info!(listener = %name, listen = %addr, "listening: {whose}");
         }
         let app = Arc::downgrade(self);
@@ -49,11 +43,22 @@ impl App {
     /// The state of everything, as JSON.
     pub fn services(&self) -> Value {
         let clock = Clock::read();
-        let registries: Vec<Value> = self.discovery.registries().iter().map(|(name, registry)| {
-            let status = registry.status();
-            let age = status.last_sync.and_then(|at| at.elapsed().ok()).map(|age| age.as_secs_f64());
-            json!({ "name": &**name, "up": status.up, "last_sync_seconds_ago": age, "last_error": status.last_error.as_deref() })
-        }).collect();
+        let registries: Vec<Value> = self
+            .discovery
+            .registries()
+            .iter()
+            .map(|(name, registry)| {
+                let status = registry.status();
+                let age = status
+                    .last_sync
+                    .and_then(|at| at.elapsed().ok())
+                    .map(|age| age.as_secs_f64());
+                json!({
+                    "name": &**name, "up": status.up, "last_sync_seconds_ago": age,
+                    "last_error": status.last_error.as_deref(), "listings": self.listings(name),
+                })
+            })
+            .collect();
         let services: Vec<Value> = self
             .routes
             .followed()
@@ -68,11 +73,37 @@ impl App {
                 let config = door.config();
                 json!({
                     "name": &*door.name, "listen": door.addr.to_string(), "service": config.service.as_deref(),
+                    "transparent": config.transparent,
+                    "services": config.services.as_ref().map(|it| it.iter().map(ToString::to_string).collect::<Vec<_>>()),
                     "connections": door.connections(), "calls": door.calls(), "draining": door.drain.is_closing(),
                 })
             })
             .collect();
-        json!({ "listeners": listeners, "registries": registries, "services": services, "draining": self.is_draining() })
+        json!({
+            "listeners": listeners, "registries": registries, "services": services,
+            "services_left_out": self.routes.left_out(), "draining": self.is_draining(),
+        })
+    }
+
+    /// What is listed in a registry, and why it could not be.
+    fn listings(&self, registry: &str) -> Vec<Value> {
+        let all = self.routes.listings();
+        let here = all.iter().filter(|it| *it.registry == *registry);
+        here.map(|it| json!({ "services": it.names, "found": it.found, "problem": it.problem.as_deref() }))
+            .collect()
+    }
+}
+
+/// Whose calls a listener takes.
+fn whose(listener: &Listener) -> String {
+    let those = listener.services.as_ref();
+    let those = those.map_or(String::new(), |those| format!(", one of {those}"));
+    match &listener.service {
+        Some(service) => format!("service {service}"),
+        None if listener.transparent => {
+            format!("the address that a connection was going to says its service{those}")
+        }
+        None => format!("each call names its service{those}"),
     }
 }
 

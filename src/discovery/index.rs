@@ -38,6 +38,8 @@ struct State {
 #[derive(Debug)]
 struct Entry {
     service: Arc<str>,
+    /// How many [`Registered`] have it: two, while one takes over from another.
+    holders: u32,
     /// When it left the registry.
     gone: Option<Instant>,
 }
@@ -47,7 +49,7 @@ impl AddressIndex {
     #[must_use]
     pub fn services_at(&self, addr: SocketAddr) -> Services {
         let state = self.state.read();
-        let entries = state.at.get(&addr).map_or(&[][..], |entries| entries);
+        let entries = state.at.get(&plain(addr)).map_or(&[][..], |it| it);
         let names = |left: bool| {
             let these = entries.iter().filter(move |it| it.gone.is_some() == left);
             these.map(|it| it.service.clone())
@@ -89,9 +91,13 @@ impl State {
     fn add(&mut self, addr: SocketAddr, service: &Arc<str>) {
         let entries = self.at.entry(addr).or_default();
         match entries.iter_mut().find(|it| it.service == *service) {
-            Some(known) => known.gone = None,
+            Some(known) => {
+                known.gone = None;
+                known.holders += 1;
+            }
             None => entries.push(Entry {
                 service: service.clone(),
+                holders: 1,
                 gone: None,
             }),
         }
@@ -100,9 +106,21 @@ impl State {
     fn leave(&mut self, addr: SocketAddr, service: &Arc<str>, now: Instant) {
         let entries = self.at.get_mut(&addr).map_or(&mut [][..], |it| &mut *it);
         if let Some(known) = entries.iter_mut().find(|it| it.service == *service) {
-            known.gone = Some(now);
-            self.gone.push_back((now, addr, service.clone()));
+            known.holders = known.holders.saturating_sub(1);
+            if known.holders == 0 {
+                known.gone = Some(now);
+                self.gone.push_back((now, addr, service.clone()));
+            }
         }
+    }
+
+    /// As [`leave`](Self::leave), at once.
+    fn forget(&mut self, addr: SocketAddr, service: &Arc<str>) {
+        let entries = self.at.get_mut(&addr).map_or(&mut [][..], |it| &mut *it);
+        if let Some(known) = entries.iter_mut().find(|it| it.service == *service) {
+            known.holders = known.holders.saturating_sub(1);
+        }
+        self.drop_entry(addr, |it| it.service == *service && it.holders == 0);
     }
 
     fn drop_entry(&mut self, addr: SocketAddr, which: impl Fn(&Entry) -> bool) {
@@ -113,6 +131,11 @@ impl State {
             }
         }
     }
+}
+
+/// An address without what two writings of it may differ in: IPv4 in IPv6 clothes, flow and scope.
+fn plain(addr: SocketAddr) -> SocketAddr {
+    SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
 
 /// One service's part of the index; taken out when dropped.
@@ -136,6 +159,7 @@ impl Registered {
 
     /// The service is registered at these addresses now.
     pub fn set(&mut self, addrs: HashSet<SocketAddr>, now: Instant) {
+        let addrs: HashSet<SocketAddr> = addrs.into_iter().map(plain).collect();
         if addrs == self.addrs {
             return;
         }
@@ -156,7 +180,7 @@ impl Drop for Registered {
     fn drop(&mut self) {
         let mut state = self.index.state.write();
         for addr in &self.addrs {
-            state.drop_entry(*addr, |it| it.service == self.service && it.gone.is_none());
+            state.forget(*addr, &self.service);
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Instances that stand in the config itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{Instance, Known, ReadSet, Registry, Status};
+use super::{Instance, Known, Listing, ReadSet, Registry, Status};
 
 /// Where the instances of the config stand, as their key says.
 pub(super) const KEY: &str = "config";
@@ -62,6 +62,12 @@ impl Registry for Fixed {
     /// The receiver stays open for as long as this value lives.
     fn watch(&self, _service: &str) -> watch::Receiver<Known> {
         self.known.subscribe()
+    }
+
+    /// Nothing to list: it knows no names, and what stands in the config is known anyway.
+    fn list(&self, _literal: &str) -> watch::Receiver<Listing> {
+        let none = Listing::Read(Arc::new(BTreeSet::new()));
+        watch::Sender::new(none).subscribe()
     }
 
     fn status(&self) -> Status {

@@ -8,6 +8,7 @@
 //! by an accident of etcd looks like instances that stopped.
 
 use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,6 +86,16 @@ pub struct Shown {
 }
 
 impl Shown {
+    /// The address that it is registered with; of a host name, the one that it stands for. `None` where nobody can be
+    /// there: one that is malformed or unspecified, forbidden, or our own.
+    #[must_use]
+    pub fn socket(&self) -> Option<SocketAddr> {
+        match self.dial {
+            Some(DialAddr::Tcp(addr)) => Some(addr),
+            _ => None,
+        }
+    }
+
     /// A host name that was not looked up yet.
     pub(super) fn is_pending(&self) -> bool {
         self.class == Class::Unresolvable && self.code.is_none()

@@ -23,7 +23,7 @@ mod membership;
 mod names;
 mod state;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -37,7 +37,7 @@ pub use etcd::{Etcd, EtcdOptions, EtcdOptionsError};
 pub use file::{FileOptions, FileRegistry};
 pub use fixed::Fixed;
 pub use follow::follow;
-pub use layout::{DEFAULT_WEIGHT, KITEX_PREFIX, Layout};
+pub use layout::{DEFAULT_WEIGHT, KITEX_PREFIX, Layout, is_name};
 pub use membership::{Member, MemberPolicy, Members, Membership, Shown, Suspicious};
 pub use names::{Found, Lookup, Resolved};
 pub use state::StateDir;
@@ -97,6 +97,18 @@ pub enum Known {
     Read(Arc<ReadSet>),
 }
 
+/// What is known of the services that a registry has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listing {
+    /// The registry was not read yet.
+    Unread,
+    /// The registry refuses to tell, and will until a person changes something. The text says which
+    /// range, and what to grant.
+    Denied(Arc<str>),
+    /// The names of the services that have at least one entry. They stay while the registry is away.
+    Read(Arc<BTreeSet<Arc<str>>>),
+}
+
 /// How a registry fares.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Status {
@@ -121,6 +133,14 @@ pub trait Registry: Send + Sync + 'static {
     ///
     /// Outside of a tokio runtime.
     fn watch(&self, service: &str) -> watch::Receiver<Known>;
+
+    /// Follows the names of the services that begin with `literal`; all of them, where that is empty. As
+    /// [`Registry::watch`] otherwise.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    fn list(&self, literal: &str) -> watch::Receiver<Listing>;
 
     /// How it fares now.
     fn status(&self) -> Status;

@@ -4,7 +4,7 @@
 //! One small JSON file per service, replaced as a whole. What cannot be written or read is logged
 //! and otherwise does no harm.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -75,6 +75,19 @@ impl StateDir {
         }
     }
 
+    /// The services of which an earlier run left a set.
+    #[must_use]
+    pub fn services(&self) -> BTreeSet<Arc<str>> {
+        let Ok(files) = std::fs::read_dir(&self.folder) else {
+            return BTreeSet::new();
+        };
+        let name = |file: io::Result<std::fs::DirEntry>| {
+            let file = file.ok()?.file_name();
+            name_of(file.to_str()?.strip_suffix(".json")?)
+        };
+        files.filter_map(name).collect()
+    }
+
     /// Replaces the service's file. An empty set is written only over an earlier one: callers can
     /// name any service, and a service that nobody registered needs no file.
     ///
@@ -116,6 +129,23 @@ fn file_name(name: &str) -> Option<String> {
         }
     }
     (!out.is_empty() && out.len() <= MAX_NAME).then_some(out)
+}
+
+/// The name that [`file_name`] made this of.
+fn name_of(file: &str) -> Option<Arc<str>> {
+    let mut bytes = Vec::with_capacity(file.len());
+    let mut rest = file.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let digits = [rest.next()?, rest.next()?];
+            let digits = std::str::from_utf8(&digits).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    let name = String::from_utf8(bytes).ok()?;
+    (file_name(&name).as_deref() == Some(file)).then(|| name.into())
 }
 
 fn saved(service: &str, set: &ReadSet) -> Saved {

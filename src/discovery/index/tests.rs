@@ -68,3 +68,26 @@ async fn a_service_that_is_followed_no_more_leaves_nothing() {
     index.sweep(Instant::now());
     assert!(index.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_followed_anew_keeps_its_addresses() {
+    let index = Arc::new(AddressIndex::default());
+    let mut before = Registered::new(index.clone(), "item".into());
+    before.set(set(&[1, 2]), Instant::now());
+    let mut after = Registered::new(index.clone(), "item".into());
+    after.set(set(&[2, 3]), Instant::now());
+    drop(before);
+    assert!(names(&index, 1).is_empty());
+    assert_eq!(names(&index, 2), ["item"]);
+    drop(after);
+    assert!(index.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ipv4_address_in_ipv6_clothes_is_the_ipv4_address() {
+    let index = Arc::new(AddressIndex::default());
+    let mut item = Registered::new(index.clone(), "item".into());
+    item.set(set(&[1]), Instant::now());
+    let mapped: SocketAddr = "[::ffff:10.0.0.1]:8888".parse().unwrap();
+    assert_eq!(index.services_at(mapped).len(), 1);
+}

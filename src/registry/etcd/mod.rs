@@ -2,13 +2,15 @@
 //!
 //! The client library's watch ends, or hangs, on a restart, a lost leader, a compaction, a token
 //! that died and a data directory that was wiped, and never comes back by itself. So each service
-//! has a task ([`service`]) that reads its range whole, watches from the next revision, and begins
+//! has a task ([`follow`]) that reads its range whole, watches from the next revision, and begins
 //! anew on any end of the watch; and all of them share one connection ([`connection`]) that moves
-//! from endpoint to endpoint and signs in again. Nothing of what was read is forgotten because etcd
+//! from endpoint to endpoint and signs in again. The names of services ([`listing`]) are followed in the same way. Nothing of what was read is forgotten because etcd
 //! is away.
 
 mod connection;
 mod fault;
+mod follow;
+mod listing;
 mod options;
 mod read;
 mod service;
@@ -18,7 +20,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{Known, Registry, Status, Watcher};
+use super::{Known, Listing, Registry, Status, Watcher};
 use connection::Connection;
 
 pub use options::{EtcdOptions, EtcdOptionsError};
@@ -50,6 +52,10 @@ impl Registry for Etcd {
 
     fn watch(&self, service: &str) -> watch::Receiver<Known> {
         service::spawn(Arc::clone(&self.connection), service)
+    }
+
+    fn list(&self, literal: &str) -> watch::Receiver<Listing> {
+        listing::spawn(Arc::clone(&self.connection), literal)
     }
 
     fn status(&self) -> Status {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::registry::Layout;
+use crate::registry::{Layout, StateDir};
 
 /// How to reach one etcd cluster, and what to read there.
 #[derive(Clone)]
@@ -98,6 +98,12 @@ pub enum EtcdOptionsError {
 }
 
 impl EtcdOptions {
+    /// Where the last good sets are kept.
+    pub(super) fn state(&self) -> Option<StateDir> {
+        let dir = self.state_dir.as_ref()?;
+        Some(StateDir::new(dir, &self.name))
+    }
+
     /// Whether anything about TLS is configured.
     pub(super) fn has_tls(&self) -> bool {
         self.ca.is_some() || self.cert.is_some() || self.key.is_some() || self.domain.is_some()

@@ -1,4 +1,4 @@
-//! One service's range, read whole at one revision.
+//! One range, read whole at one revision.
 
 use std::time::Duration;
 
@@ -22,13 +22,17 @@ pub(super) struct Snapshot {
 
 /// Reads the range from the first endpoint that answers; each is asked once, and once more after
 /// signing in again.
-pub(super) async fn read(connection: &Connection, range: &str) -> Result<(Lease, Snapshot), Fault> {
+pub(super) async fn read(
+    connection: &Connection,
+    range: &str,
+    keys_only: bool,
+) -> Result<(Lease, Snapshot), Fault> {
     let tries = connection.options().endpoints.len() + 1;
     let mut last = None;
     for _ in 0..tries {
         let lease = connection.client().await?;
         let limit = connection.options().request_timeout;
-        let fault = match read_once(&lease, range, limit).await {
+        let fault = match read_once(&lease, range, keys_only, limit).await {
             Ok(snapshot) => return Ok((lease, snapshot)),
             Err(fault) => fault.at(&lease.endpoint, connection.options().cert.is_some()),
         };
@@ -59,10 +63,20 @@ fn settle_token(connection: &Connection, last: Option<Fault>) -> Fault {
     }
 }
 
-async fn read_once(lease: &Lease, range: &str, limit: Duration) -> Result<Snapshot, Fault> {
+async fn read_once(
+    lease: &Lease,
+    range: &str,
+    keys_only: bool,
+    limit: Duration,
+) -> Result<Snapshot, Fault> {
     let mut page = PAGE;
     loop {
-        match read_pages(lease, range, page, limit).await {
+        let options = GetOptions::new().with_range(end_of(range)).with_limit(page);
+        let options = match keys_only {
+            true => options.with_keys_only(),
+            false => options,
+        };
+        match read_pages(lease, range, &options, limit).await {
             Err(fault) if fault.kind == Kind::TooLarge && page > 1 => page /= 10,
             other => return other,
         }
@@ -72,16 +86,14 @@ async fn read_once(lease: &Lease, range: &str, limit: Duration) -> Result<Snapsh
 async fn read_pages(
     lease: &Lease,
     range: &str,
-    page: i64,
+    options: &GetOptions,
     limit: Duration,
 ) -> Result<Snapshot, Fault> {
     let mut kv = lease
         .client
         .kv_client()
         .max_decoding_message_size(MAX_MESSAGE);
-    let end = end_of(range);
-    let options = || GetOptions::new().with_range(end.clone()).with_limit(page);
-    let mut answer = get(&mut kv, range.as_bytes().to_vec(), options(), limit).await?;
+    let mut answer = get(&mut kv, range.as_bytes().to_vec(), options.clone(), limit).await?;
     let revision = answer
         .header()
         .map_or(0, etcd_client::ResponseHeader::revision);
@@ -90,7 +102,13 @@ async fn read_pages(
         let Some(last) = entries.last() else { break };
         let mut next = last.key().to_vec();
         next.push(0);
-        answer = get(&mut kv, next, options().with_revision(revision), limit).await?;
+        answer = get(
+            &mut kv,
+            next,
+            options.clone().with_revision(revision),
+            limit,
+        )
+        .await?;
         let more = answer.take_kvs();
         if more.is_empty() {
             break;
@@ -112,7 +130,7 @@ async fn get(
     }
 }
 
-/// The first key behind all that begin with `range`. A range ends in a slash, so that one exists.
+/// The first key behind all that begin with `range`. One exists, since no text ends in the byte 255.
 pub(super) fn end_of(range: &str) -> Vec<u8> {
     let mut end = range.as_bytes().to_vec();
     if let Some(last) = end.last_mut() {

@@ -1,6 +1,6 @@
 //! Instances in a TOML file that is watched: `[[instance]]` with service, address, weight and tags.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Instance, Known, ReadSet, Registry, Status, Watcher};
+use super::{Instance, Known, Listing, ReadSet, Registry, Status, Watcher};
 
 mod notice;
 mod parse;
@@ -90,8 +90,41 @@ impl Registry for FileRegistry {
         receiver
     }
 
+    fn list(&self, literal: &str) -> watch::Receiver<Listing> {
+        let (sender, receiver) = watch::channel(Listing::Unread);
+        tokio::spawn(list(literal.to_owned(), self.sets.clone(), sender));
+        receiver
+    }
+
     fn status(&self) -> Status {
         self.status.lock().clone()
+    }
+}
+
+/// Passes the names of every new file on that begin with `literal`, if they differ.
+async fn list(
+    literal: String,
+    mut sets: watch::Receiver<Option<Sets>>,
+    listing: watch::Sender<Listing>,
+) {
+    loop {
+        if let Some(Sets { services, .. }) = &*sets.borrow_and_update() {
+            let names = services.keys().filter(|name| name.starts_with(&literal));
+            let names: BTreeSet<Arc<str>> = names.map(|name| name.as_str().into()).collect();
+            let newest = Listing::Read(Arc::new(names));
+            listing.send_if_modified(|it| {
+                let differs = *it != newest;
+                *it = newest;
+                differs
+            });
+        }
+        tokio::select! {
+            () = listing.closed() => return,
+            changed = sets.changed() => if changed.is_err() {
+                listing.closed().await;
+                return;
+            },
+        }
     }
 }
 

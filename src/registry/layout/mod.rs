@@ -6,6 +6,15 @@ pub use kitex::{DEFAULT_WEIGHT, PREFIX as KITEX_PREFIX};
 
 use super::{Instance, Skipped};
 
+#[cfg(test)]
+mod tests;
+
+/// Whether a service can have this name: it is part of keys, and of labels.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= 255 && !name.contains(|c: char| c == '/' || c.is_control())
+}
+
 /// A way of writing instances into etcd.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Layout {
@@ -33,6 +42,26 @@ impl Layout {
         match self {
             Layout::Kitex { prefix } => format!("{prefix}/{service}/"),
         }
+    }
+
+    /// What every key of the services begins with whose names begin with `literal`. With an empty prefix and an empty
+    /// `literal` that is every key that begins with a slash, whoever put it.
+    #[must_use]
+    pub fn range_of_names(&self, literal: &str) -> String {
+        match self {
+            Layout::Kitex { prefix } => format!("{prefix}/{literal}"),
+        }
+    }
+
+    /// The name of the service whose key this is, and what comes behind it: the address, which may hold slashes.
+    /// `None`: it is no key of a service.
+    #[must_use]
+    pub fn name_of<'a>(&self, key: &'a [u8]) -> Option<(&'a str, &'a [u8])> {
+        let Layout::Kitex { prefix } = self;
+        let rest = key.strip_prefix(prefix.as_bytes())?.strip_prefix(b"/")?;
+        let end = rest.iter().position(|byte| *byte == b'/')?;
+        let (name, address) = (std::str::from_utf8(&rest[..end]).ok()?, &rest[end + 1..]);
+        (is_name(name) && !address.is_empty()).then_some((name, address))
     }
 
     /// Reads one entry of that range. `revision` is that of its last put.

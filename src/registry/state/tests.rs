@@ -132,3 +132,24 @@ async fn the_last_set_is_written_though_the_saver_is_dropped() {
     }
     panic!("the last set was not written");
 }
+
+#[test]
+fn the_services_of_an_earlier_run_are_told_by_their_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::new(dir.path(), "main");
+    assert!(state.services().is_empty());
+    for name in ["shop.item", "Shop/\u{e9}%", ".hidden"] {
+        state.save(name, &set_of(&["10.0.0.1:1"])).unwrap();
+    }
+    for other in [
+        "%zz.json",
+        "%e.json",
+        "A.json",
+        "item.json.new",
+        "notes.txt",
+    ] {
+        std::fs::write(dir.path().join("main").join(other), "").unwrap();
+    }
+    let names: Vec<_> = state.services().iter().map(ToString::to_string).collect();
+    assert_eq!(names, [".hidden", "Shop/\u{e9}%", "shop.item"]);
+}
