@@ -22,6 +22,7 @@ use crate::metrics;
 use crate::platform;
 use crate::registry::DialAddr;
 use crate::route::{Routed, Routes, Table};
+use crate::upstream::connect::set_mark;
 
 mod breaker;
 mod control;
@@ -79,6 +80,16 @@ pub enum StartError {
     /// A registry whose options contradict each other.
     #[error("{0}")]
     Registry(String),
+    /// The firewall mark of `[runtime] mark`.
+    #[error(
+        "cannot mark tidegate's own connections, runtime.mark = {mark}: {error}; it needs root or CAP_NET_ADMIN (in a pod: securityContext capabilities add NET_ADMIN), or leave the key out and exempt its user: tidegate iptables --uid"
+    )]
+    Mark {
+        /// The mark.
+        mark: u32,
+        /// What the system said.
+        error: io::Error,
+    },
     /// Threads or their runtimes.
     #[error("cannot start the worker threads: {0}")]
     Workers(#[source] io::Error),
@@ -101,6 +112,8 @@ impl App {
         if let Err(error) = platform::raise_fd_limit() {
             tracing::debug!("the limit of open files stays as it is: {error}");
         }
+        let mark = config.runtime.mark;
+        set_mark(mark).map_err(|error| StartError::Mark { mark, error })?;
         let discovery = Discovery::new(Handle::current());
         let registries = discovery
             .open(&config.registries, &[], config.runtime.state_dir.as_deref())
@@ -142,6 +155,11 @@ impl App {
             .iter()
             .map(|door| (door.name.clone(), door.addr.clone()))
             .collect()
+    }
+
+    /// Whether a service is registered at this address, or was until lately.
+    pub fn knows(&self, addr: std::net::SocketAddr) -> bool {
+        !self.discovery.index().services_at(addr).is_empty()
     }
 
     /// Serves a bound socket.

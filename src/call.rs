@@ -35,6 +35,20 @@ pub struct Aim {
     pub rates: Rates,
     /// Counters of calls by outcome, for the listener that the call came in by.
     pub counters: Arc<CallCounters>,
+    /// The endpoint that the caller itself dialled, where that choice is kept while it works (`sticky_destination`).
+    pub chosen: Option<Arc<Endpoint>>,
+}
+
+impl Aim {
+    /// A place at the endpoint that the caller chose, while it is there, up, and was not tried for this call.
+    #[inline]
+    pub fn chosen(&self, tried: &Tried) -> Option<Place> {
+        let chosen = self.chosen.as_ref()?;
+        let works = chosen.health.is_plain() && !chosen.is_removed() && !tried.contains(chosen.id);
+        works
+            .then(|| chosen.place(self.service.max_endpoint_calls))
+            .flatten()
+    }
 }
 
 /// One call on its way down: cheap to clone, since each try takes a copy.

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::cluster::{Cluster, Dial};
 use crate::config::{self, Policy, Source};
+use crate::endpoint::Endpoint;
 use crate::platform;
 use crate::registry::{
     self, Code, DialAddr, Fixed, Host, Interface, Listing, Member, MemberPolicy, Members, Registry,
@@ -70,6 +71,14 @@ impl Drop for Listed {
 }
 
 impl Followed {
+    /// The endpoint that is registered at this address.
+    #[must_use]
+    pub fn at(&self, addr: SocketAddr) -> Option<Arc<Endpoint>> {
+        let members = self.members.load();
+        let mut dialled = members.shown.iter().filter_map(|it| it.dial.as_ref());
+        self.cluster.endpoint(dialled.find(|it| **it == addr)?)
+    }
+
     /// Another policy, after a reload.
     pub fn set_policy(&self, policy: &Arc<Policy>, fixed: bool) {
         self.cluster.set_policy(policy);
@@ -92,6 +101,12 @@ impl Discovery {
     /// The addresses that tidegate itself listens on: a registration of one of them is a loop.
     pub fn set_own_listeners(&self, addrs: Vec<DialAddr>) {
         self.host.set_own_listeners(addrs);
+    }
+
+    /// Whether dialling this address would reach a listener of ours.
+    #[must_use]
+    pub fn is_own_listener(&self, addr: std::net::SocketAddr) -> bool {
+        self.host.is_own_listener(addr)
     }
 
     /// This host's interfaces may have changed.

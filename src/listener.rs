@@ -17,6 +17,7 @@ use crate::platform::{self, Bound, Listener, Peer, Side, Stream};
 use crate::protocol::Looks;
 use crate::route::Routes;
 use crate::session::{self, Client};
+use crate::upstream::own::Watch;
 
 mod drain;
 mod guests;
@@ -50,6 +51,8 @@ pub struct Door {
     guests: Guests,
     calls: AtomicU64,
     said: Mutex<HashSet<Looks>>,
+    /// While the listener is transparent, our own connections are told from others.
+    watch: Mutex<Option<Watch>>,
 }
 
 type ServiceAndMethod = (Arc<str>, Arc<str>);
@@ -72,6 +75,7 @@ impl Door {
         limits: Sizes,
     ) -> Arc<Self> {
         let name = config.name.clone();
+        let watch = config.transparent.then(Watch::new);
         Arc::new(Self {
             addr,
             routes,
@@ -85,6 +89,7 @@ impl Door {
             guests: Guests::default(),
             calls: AtomicU64::new(0),
             said: Mutex::default(),
+            watch: Mutex::new(watch),
             name,
         })
     }
@@ -96,6 +101,7 @@ impl Door {
 
     /// Another config, after a reload.
     pub fn set_config(&self, config: config::Listener) {
+        *self.watch.lock() = config.transparent.then(Watch::new);
         self.config.store(Arc::new(config));
         self.said.lock().clear();
     }
@@ -136,6 +142,11 @@ impl Door {
     /// One of tidegate's limits was met before a service was known.
     pub fn refused(&self, limit: &'static str) {
         self.none.refused(limit);
+    }
+
+    /// A redirected connection's own destination was dialled, with this result.
+    pub fn dialled(&self, result: &'static str) {
+        self.none.connect(result);
     }
 
     /// Says once, for each protocol, what becomes of it here.

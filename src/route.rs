@@ -23,9 +23,11 @@ use crate::registry::is_name;
 use crate::rpc::{Reply, Request};
 
 mod listed;
+mod redirect;
 
 use listed::Listings;
 pub use listed::Shown as ShownListing;
+pub use redirect::Redirected;
 
 /// What a client has to do to name the service it calls.
 const NAME_IT: &str = "the call names no service and this listener has none: in Kitex, use TTHeader with \
@@ -94,6 +96,8 @@ pub struct Cached {
     service: Box<[u8]>,
     method: Box<[u8]>,
     target: Option<Target>,
+    /// Where it was going, if the firewall redirected it.
+    redirected: Option<Box<Redirected>>,
 }
 
 impl Cached {
@@ -217,13 +221,17 @@ impl Routes {
         now: Instant,
     ) -> Result<Target, Failed> {
         let generation = self.generation.load(Relaxed);
-        let routed = self.routed(door, named, now)?;
-        let target = aim(door, &routed, method);
+        let routed = match &cached.redirected {
+            None => self.routed(door, named, now)?,
+            Some(to) => self.redirected(door, to, named, now)?,
+        };
+        let target = aim(door, &routed, method, cached.redirected.as_deref());
         *cached = Cached {
             generation,
             service: named.into(),
             method: method.into(),
             target: Some(target.clone()),
+            redirected: cached.redirected.take(),
         };
         Ok(target)
     }
@@ -232,7 +240,7 @@ impl Routes {
     pub fn relay_target(&self, door: &Door) -> Option<Target> {
         let service = door.config().service.clone()?;
         let routed = self.table.load().services.get(&service).cloned()?;
-        Some(aim(door, &routed, b"relay"))
+        Some(aim(door, &routed, b"relay", None))
     }
 
     fn routed(&self, door: &Door, named: &[u8], now: Instant) -> Result<Routed, Failed> {
@@ -318,7 +326,7 @@ impl Routes {
     }
 }
 
-fn aim(door: &Door, routed: &Routed, method: &[u8]) -> Target {
+fn aim(door: &Door, routed: &Routed, method: &[u8], to: Option<&Redirected>) -> Target {
     let cluster = routed.followed.cluster.clone();
     let slot = cluster.methods.find(method);
     let policy = std::str::from_utf8(method)
@@ -330,6 +338,7 @@ fn aim(door: &Door, routed: &Routed, method: &[u8]) -> Target {
         policy: policy.clone(),
         service: routed.policy.clone(),
         counters: door.counters(&cluster.name, &slot.name),
+        chosen: to.and_then(|to| to.chosen(door, routed)),
         method: slot,
         cluster,
     })

@@ -8,12 +8,14 @@ use std::time::Duration;
 use crate::config::Protocol;
 use crate::listener::Door;
 use crate::protocol::{Detected, Looks, detect};
+use crate::route::Cached;
 use crate::stack::alarm::Alarm;
 
 mod client;
 mod close;
 mod mux;
 mod record;
+mod redirect;
 pub mod relay;
 pub mod thrift;
 mod turn_away;
@@ -24,19 +26,28 @@ pub use close::Closed;
 pub use turn_away::turn_away;
 
 /// Carries a client connection to its end; says why it ended.
-pub async fn serve(mut client: Box<Client>, door: Arc<Door>) {
+pub async fn serve(client: Box<Client>, door: Arc<Door>) {
     let peer = client.peer();
+    let closed = if door.config().transparent {
+        Box::pin(redirect::serve(client, &door)).await
+    } else {
+        straight(client, &door).await
+    };
+    door.metrics.closed(closed.label());
+    tracing::debug!(listener = %door.name, client.addr = %peer, reason = closed.label(), "connection ended");
+}
+
+/// A connection that was made to this listener.
+async fn straight(mut client: Box<Client>, door: &Arc<Door>) -> Closed {
     let alarm = Alarm::default();
-    let closed = match sort(&mut client, &door, &alarm).await {
-        Ok(Sorted::Thrift) => thrift::serve(client, &door, alarm).await,
-        Ok(Sorted::Relay) => Box::pin(relay::serve(client, &door)).await,
+    match sort(&mut client, door, &alarm).await {
+        Ok(Sorted::Thrift) => thrift::serve(client, door, alarm, Cached::default()).await,
+        Ok(Sorted::Relay) => Box::pin(relay::to_service(client, door)).await,
         Err(closed) => {
             Box::pin(client.hang_up()).await;
             closed
         }
-    };
-    door.metrics.closed(closed.label());
-    tracing::debug!(listener = %door.name, client.addr = %peer, reason = closed.label(), "connection ended");
+    }
 }
 
 enum Sorted {
@@ -61,7 +72,10 @@ async fn sort(client: &mut Client, door: &Door, alarm: &Alarm) -> Result<Sorted,
         }
     };
     match detected {
-        Detected::Relay(looks) => other(looks, door, config.protocol, config.service.is_some()),
+        Detected::Relay(looks) => {
+            let known = config.service.is_some() || config.transparent;
+            other(looks, door, config.protocol, known)
+        }
         _ => Ok(Sorted::Thrift),
     }
 }

@@ -44,6 +44,7 @@ pub(crate) async fn target(now: Instant) -> Target {
         member.endpoint.pool.put(conn, now, service.max_idle);
     }
     Arc::new(Aim {
+        chosen: None,
         method: cluster.methods.find(b"echo"),
         policy: service.call.clone(),
         rates: Rates::default(),

@@ -6,17 +6,23 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::MutexGuard;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::{Named, Routed, Routes};
+use crate::cluster::Knowledge;
 use crate::config::{self, Pattern, Patterns};
-use crate::discovery::{Listed, Services};
+use crate::discovery::{Followed, Listed, Services};
 use crate::registry::Listing;
 
 #[cfg(test)]
 mod tests;
+
+/// How long a connection waits for the first read of what its listener may know, and how often it looks.
+const FIRST_READ: Duration = Duration::from_secs(1);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// What the listeners ask for, and what was found.
 #[derive(Default)]
@@ -25,6 +31,8 @@ pub(super) struct Listings {
     open: HashMap<Range, Listed>,
     /// Listed services that are not followed, since there are too many.
     left_out: usize,
+    /// When the newest of them was asked for.
+    since: Option<Instant>,
 }
 
 /// A registry, and what the names that are asked for begin with.
@@ -115,6 +123,7 @@ impl Routes {
                 && let Some(listed) = self.list(&range)
             {
                 listings.open.insert(range, listed);
+                listings.since = Some(Instant::now());
             }
         }
         self.settle(listings);
@@ -196,6 +205,35 @@ impl Routes {
         }
         let named = self.named.lock();
         named.get(name).map(|named| named.routed.clone())
+    }
+
+    /// Waits until what this listener may know was read for the first time, but no longer than a second after it was
+    /// asked for: a service is known by its addresses only then.
+    pub async fn first_read(&self, listener: &config::Listener) {
+        let Some(since) = self.listings.lock().since else {
+            return;
+        };
+        let until = since + FIRST_READ;
+        while Instant::now() < until && !self.is_read(listener) {
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    fn is_read(&self, listener: &config::Listener) -> bool {
+        let Some(wanted) = Wanted::of(listener) else {
+            return true;
+        };
+        let listings = self.listings.lock();
+        let unread = |range: Range| matches!(listings.state(&range), Some(Listing::Unread));
+        if wanted.ranges().any(unread) {
+            return false;
+        }
+        drop(listings);
+        let is_read = |it: &Arc<Followed>| {
+            !listener.may_know(&it.cluster.name)
+                || *it.cluster.known().borrow() != Knowledge::Unread
+        };
+        self.followed().iter().all(is_read)
     }
 
     /// Why a transparent listener may not know all the services that it should: its registry could not be listed.

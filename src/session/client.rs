@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use super::close::{self, Closed};
 use crate::buffer::{Buf, Held};
 use crate::frame::{BadFrame, Decoder, Head, Limits, Progress, Rest, Side};
 use crate::listener::{Door, Drain};
-use crate::platform::{Peer, ReadHalf, Stream, WriteHalf};
+use crate::platform::{self, Peer, ReadHalf, Stream, WriteHalf};
 use crate::stack::alarm::Alarm;
 
 /// Bytes read ahead at most while a call is in flight, to learn whether its caller is still there.
@@ -31,6 +32,7 @@ pub struct Client {
     read: Option<ReadHalf>,
     write: WriteHalf,
     peer: Peer,
+    origin: Option<SocketAddr>,
     buf: Option<Buf>,
     decoder: Decoder,
     held: Held,
@@ -79,8 +81,12 @@ impl From<Closed> for NoFrame {
 impl Client {
     /// A connection just accepted.
     pub fn new(stream: Stream, peer: Peer, door: &Door) -> Self {
-        let (read, write) = stream.into_split();
         let config = door.config();
+        let origin = config
+            .transparent
+            .then(|| platform::original_dst(&stream))
+            .flatten();
+        let (read, write) = stream.into_split();
         let limits = Limits {
             max_frame: door.limits.max_frame,
             ..Limits::default()
@@ -89,6 +95,7 @@ impl Client {
             read: Some(read),
             write,
             peer,
+            origin,
             buf: None,
             decoder: Decoder::new(limits, Side::Calls),
             held: Held::default(),
@@ -105,6 +112,11 @@ impl Client {
     /// Who it is.
     pub fn peer(&self) -> Peer {
         self.peer
+    }
+
+    /// The address that it dialled, where the firewall redirected it to a transparent listener.
+    pub fn origin(&self) -> Option<SocketAddr> {
+        self.origin
     }
 
     /// What was read and not used yet.
@@ -373,6 +385,13 @@ impl Client {
     pub fn give_back(&mut self, read: ReadHalf, after: BytesMut) {
         self.read = Some(read);
         self.buf = Some(Buf::from(after)).filter(|buf| !buf.is_empty());
+    }
+
+    /// A frame that was taken is to be relayed, with what came after it.
+    pub fn put_back(&mut self, frame: &[u8]) {
+        let mut bytes = BytesMut::from(frame);
+        bytes.extend_from_slice(self.bytes());
+        self.buf = Some(Buf::from(bytes));
     }
 
     /// The socket and what was read of it, for a relay.

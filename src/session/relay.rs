@@ -1,6 +1,7 @@
 //! Anything that is no Thrift: bytes, both ways, to one endpoint picked the same way.
 
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -12,20 +13,29 @@ use tokio_util::io::poll_read_buf;
 
 use super::client::Client;
 use super::close::Closed;
+use super::turn_away::refuse;
 use crate::buffer::Buf;
 use crate::call::{Call, Course, Shared, Status, Target};
 use crate::listener::Door;
 use crate::metrics::Counter;
+use crate::outcome::{Failed, Phase, Reach};
 use crate::rpc::Reply;
 use crate::stack::balance::find::find;
+use crate::upstream::Conn;
+use crate::upstream::connect::{ConnectError, connect};
 
-/// Relays the connection to its end.
-pub async fn serve(client: Box<Client>, door: &Arc<Door>) -> Closed {
+/// Relays the connection to its listener's own service.
+pub async fn to_service(client: Box<Client>, door: &Arc<Door>) -> Closed {
     let Some(target) = door.routes.relay_target(door) else {
         tracing::warn!(listener = %door.name, "closed: a relay needs a listener with a fixed service");
         client.hang_up().await;
         return Closed::NoEndpoint;
     };
+    serve(client, door, target).await
+}
+
+/// Relays the connection to an endpoint of this service, to its end.
+pub async fn serve(client: Box<Client>, door: &Arc<Door>, target: Target) -> Closed {
     // Connect failover before a byte has moved: the same search as a call's, with a connection of its own.
     let connection = Connection(
         Arc::new(Opened {
@@ -43,10 +53,38 @@ pub async fn serve(client: Box<Client>, door: &Arc<Door>) -> Closed {
             return Closed::NoEndpoint;
         }
     };
+    pump(client, found.conn, door).await
+}
+
+/// Relays a redirected connection to exactly where its client wanted to go; `why` says why there and nowhere else.
+pub(super) async fn exactly(
+    client: Box<Client>,
+    door: &Arc<Door>,
+    origin: SocketAddr,
+    why: &str,
+) -> Closed {
+    let limit = door.routes.table().defaults.connect_timeout;
+    let dialled = connect(&origin.into(), limit).await;
+    door.dialled(dialled.as_ref().map_or_else(ConnectError::label, |_| "ok"));
+    match dialled {
+        Ok(conn) => pump(client, conn, door).await,
+        Err(error) => {
+            tracing::debug!(listener = %door.name, to = %origin, "cannot connect: {}; {why}", error.detail);
+            let failed = Failed::new(error.outcome, Instant::now())
+                .during(Phase::Connect, Reach::Unwritten)
+                .because(format!("{}; {why}", error.detail));
+            refuse(client, door, &origin.to_string(), failed.closing()).await;
+            Closed::NoEndpoint
+        }
+    }
+}
+
+/// Bytes, both ways, until both have ended.
+async fn pump(client: Box<Client>, conn: Box<Conn>, door: &Door) -> Closed {
     let Some((from, to, buf)) = client.into_parts() else {
         return Closed::Error;
     };
-    let (back, forth) = found.conn.stream.into_split();
+    let (back, forth) = conn.stream.into_split();
     let idle = Idle::new(door.config().client_idle_timeout);
     let up = copy(from, forth, buf, &door.metrics.relay_up, &idle);
     let down = copy(back, to, None, &door.metrics.relay_down, &idle);

@@ -1,6 +1,7 @@
 //! Calls on one connection, one after another: frame in, stack, reply out.
 
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -12,6 +13,8 @@ use super::client::{Client, Incoming, NoFrame};
 use super::close::Closed;
 use super::mux;
 use super::record::{record, record_unrouted};
+use super::redirect::SEVERAL;
+use super::relay;
 use super::upload::Upload;
 use crate::buffer::Buf;
 use crate::call::{CallService, Course, Status};
@@ -30,9 +33,13 @@ const INTERNAL: i32 = 6;
 const UNKNOWN_SERVICE: i32 = 20;
 
 /// Carries the calls of a connection to its end.
-pub async fn serve(mut client: Box<Client>, door: &Arc<Door>, alarm: Alarm) -> Closed {
+pub async fn serve(
+    mut client: Box<Client>,
+    door: &Arc<Door>,
+    alarm: Alarm,
+    mut cached: Cached,
+) -> Closed {
     let mut stack = stack(exchange(), alarm.clone());
-    let mut cached = Cached::default();
     let mut first = true;
     let closed = loop {
         let incoming = match client.frame(&alarm).await {
@@ -41,6 +48,10 @@ pub async fn serve(mut client: Box<Client>, door: &Arc<Door>, alarm: Alarm) -> C
         };
         if std::mem::take(&mut first) {
             door.metrics.protocol(incoming.head.framing.label());
+            if let Some(origin) = untold(door, &mut cached, &incoming) {
+                client.put_back(&incoming.frame);
+                return Box::pin(relay::exactly(client, door, origin, SEVERAL)).await;
+            }
         }
         if incoming.head.is_mux() {
             // In a box, as all that is rare here: an idle connection must not pay for its size.
@@ -50,10 +61,18 @@ pub async fn serve(mut client: Box<Client>, door: &Arc<Door>, alarm: Alarm) -> C
         let now = incoming.complete;
         let ended = match admit(&mut client, door, &mut cached, incoming) {
             Ok(request) => one(&mut client, door, &mut stack, &mut cached, request, now).await,
-            Err(refused) => Box::pin(refuse(&mut client, door, refused)).await,
+            Err(refused) => {
+                let refused = Box::pin(refuse(&mut client, door, refused)).await;
+                refused.map_err(Stop::from)
+            }
         };
-        if let Err(closed) = ended {
-            break closed;
+        match ended {
+            Ok(()) => {}
+            Err(Stop::Closed(closed)) => break closed,
+            Err(Stop::Astray(request, origin)) => {
+                client.put_back(&request.frame);
+                return Box::pin(relay::exactly(client, door, origin, SEVERAL)).await;
+            }
         }
         // A call whose first byte was read is answered, though tidegate is stopping.
         if client.was_told() && client.bytes().is_empty() {
@@ -64,6 +83,24 @@ pub async fn serve(mut client: Box<Client>, door: &Arc<Door>, alarm: Alarm) -> C
     closed
 }
 
+/// Why the calls of a connection end.
+enum Stop {
+    /// It ends.
+    Closed(Closed),
+    /// It goes on as bytes, from this call on, to exactly where its client wanted to go.
+    Astray(Arc<Request>, SocketAddr),
+}
+
+impl From<Closed> for Stop {
+    fn from(closed: Closed) -> Self {
+        Self::Closed(closed)
+    }
+}
+
+fn untold(door: &Door, cached: &mut Cached, first: &Incoming) -> Option<SocketAddr> {
+    door.routes.untold(door, cached, &first.head, &first.frame)
+}
+
 /// One call, from its frame to the last byte of its answer.
 async fn one(
     client: &mut Client,
@@ -72,7 +109,7 @@ async fn one(
     cached: &mut Cached,
     request: Arc<Request>,
     now: Instant,
-) -> Result<(), Closed> {
+) -> Result<(), Stop> {
     let result = {
         let call = RpcCall {
             request: request.clone(),
@@ -102,12 +139,20 @@ async fn one(
     let whole = reclaim(client, &request);
     match result {
         Ok(mut reply) => {
+            if let Some(origin) = cached.astray(&request, &reply) {
+                record(door, &request, reply.end.outcome, reply.end.at, 0);
+                return Err(Stop::Astray(request, origin));
+            }
             cached.learn(&request, &reply);
             deliver(client, door, &request, &mut reply).await?;
         }
         Err(failed) => Box::pin(answer(client, door, &request, failed)).await?,
     }
-    if whole { Ok(()) } else { Err(Closed::TooLarge) }
+    if whole {
+        Ok(())
+    } else {
+        Err(Closed::TooLarge.into())
+    }
 }
 
 /// What could not be admitted: its head and frame, for the answer, and why.

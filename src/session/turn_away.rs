@@ -1,4 +1,5 @@
-//! A connection over a limit of its listener: told so in an answer to its first call, where it makes one in time.
+//! A connection that cannot be carried, such as one over a limit of its listener: told so in an answer to its first
+//! call, where it makes one in time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,30 +14,36 @@ use crate::listener::{Door, Over};
 use crate::outcome::{Failed, Limit, Outcome};
 use crate::stack::alarm::Alarm;
 
-/// Answers the first call of a connection, if it is one and is whole within `detect_timeout`; then ends the connection.
-pub async fn turn_away(mut client: Box<Client>, door: Arc<Door>, over: Over) {
-    let config = door.config();
-    if config.protocol != Protocol::Opaque {
-        // Answered or not, the connection ends.
-        let _ = timeout(config.detect_timeout, answer(&mut client, &door, over)).await;
-    }
-    client.hang_up().await;
+/// Ends a connection over a limit. Its first call is answered, if it is one and is whole within `detect_timeout`.
+pub async fn turn_away(client: Box<Client>, door: Arc<Door>, over: Over) {
+    let who = format!("listener {}", door.name);
+    refuse(client, &door, &who, refusal(over)).await;
     door.metrics.closed(over.closed().label());
 }
 
-async fn answer(client: &mut Client, door: &Door, over: Over) {
+/// Ends a connection that cannot be carried on; `to` is whom the answer speaks of.
+pub(super) async fn refuse(mut client: Box<Client>, door: &Door, to: &str, failed: Failed) {
+    let config = door.config();
+    if config.protocol != Protocol::Opaque {
+        // Answered or not, the connection ends.
+        let answering = answer(&mut client, door, to, &failed);
+        let _ = timeout(config.detect_timeout, answering).await;
+    }
+    client.hang_up().await;
+}
+
+async fn answer(client: &mut Client, door: &Door, who: &str, failed: &Failed) {
     let Ok(incoming) = client.frame(&Alarm::default()).await else {
         return;
     };
     door.count_call();
-    record_unrouted(door, Outcome::Overloaded);
-    let (who, failed) = (format!("listener {}", door.name), refusal(over));
-    log(&who, &incoming.head, &incoming.frame, &failed);
+    record_unrouted(door, failed.outcome);
+    log(who, &incoming.head, &incoming.frame, failed);
     let answer = reply_to(
         &incoming.head,
         &incoming.frame,
-        &who,
-        &failed,
+        who,
+        failed,
         false,
         client.tells_closing(),
     );

@@ -59,10 +59,13 @@ impl<C: Call, S: CallService<Try<C>>> Service<C> for Balance<S> {
             None
         } else {
             let limit = target.service.max_endpoint_calls;
-            match target.cluster.set().pick(&course.tried, limit, course.now) {
-                Pick::One(place) => Some(place),
-                Pick::Full | Pick::Nothing => None,
-            }
+            let chosen = target.chosen(&course.tried);
+            chosen.or_else(
+                || match target.cluster.set().pick(&course.tried, limit, course.now) {
+                    Pick::One(place) => Some(place),
+                    Pick::Full | Pick::Nothing => None,
+                },
+            )
         };
         let fresh = course.fresh || !shared.expects_reply();
         match pick {

@@ -65,6 +65,9 @@ fn has_queue(target: &Target) -> bool {
 
 fn pick<C: Call>(call: &C) -> Pick {
     let (target, course) = (call.shared().target(), call.course());
+    if let Some(place) = target.chosen(&course.tried) {
+        return Pick::One(place);
+    }
     target
         .cluster
         .set()

@@ -97,6 +97,7 @@ fn call(name: &str, endpoints: u16, policy: CallPolicy) -> Told {
     };
     cluster.apply((1..=endpoints).map(dial).collect(), None);
     let target = Arc::new(Aim {
+        chosen: None,
         method: cluster.methods.find(b"Get"),
         policy: service.call.clone(),
         rates: Rates::default(),

@@ -1,0 +1,156 @@
+//! Redirected connections: the address their client dialled says which service is meant, with the call's help where
+//! several are registered there.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::{Cached, Routed, Routes, aim};
+use crate::call::Target;
+use crate::discovery::Services;
+use crate::endpoint::Endpoint;
+use crate::frame::{self, Head, Verdict};
+use crate::listener::Door;
+use crate::outcome::{Failed, Outcome};
+use crate::rpc::{Reply, Request};
+
+#[cfg(test)]
+mod tests;
+
+/// The string key of TTHeader under which Kitex names the service of the IDL.
+const IDL_SERVICE: &[u8] = b"isn";
+/// Kitex's type of an exception for a service that the server does not have (`remote.UnknownService`).
+const UNKNOWN_SERVICE: i32 = 20;
+
+/// Where a redirected connection was going.
+#[derive(Debug, Clone)]
+pub struct Redirected {
+    /// The address that its client dialled.
+    pub origin: SocketAddr,
+    /// The services that are registered there, at least one. Of several the connection's own comes first once it is
+    /// told.
+    pub services: Services,
+    /// Which of them is meant is known.
+    told: bool,
+}
+
+impl Redirected {
+    /// A connection to an address where these services are registered: at least one.
+    #[must_use]
+    pub fn new(origin: SocketAddr, services: Services) -> Self {
+        Self {
+            told: services.len() == 1,
+            origin,
+            services,
+        }
+    }
+
+    /// Whether several services are registered there.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.services.len() > 1
+    }
+
+    /// The endpoint that the caller dialled, where the listener keeps that choice.
+    pub(super) fn chosen(&self, door: &Door, routed: &Routed) -> Option<Arc<Endpoint>> {
+        let keeps = door.config().sticky_destination;
+        keeps.then(|| routed.followed.at(self.origin)).flatten()
+    }
+
+    /// Lets a call say which of them is meant: by TTHeader's int key 6, or its string key `isn`. False if it does not.
+    fn tell(&mut self, head: &Head, call: &[u8]) -> bool {
+        let place = |name: &[u8]| self.services.iter().position(|it| it.as_bytes() == name);
+        let named = head.tt.and_then(|tt| place(tt.to_service.of(call)));
+        let idl = || {
+            let mut strings = head.strings(call);
+            place(strings.find(|(key, _)| *key == IDL_SERVICE)?.1)
+        };
+        if let Some(place) = named.or_else(idl) {
+            self.services.swap(0, place);
+            self.told = true;
+        }
+        self.told
+    }
+}
+
+impl Cached {
+    /// What a redirected connection remembers.
+    #[must_use]
+    pub fn redirected(to: Redirected) -> Self {
+        Self {
+            redirected: Some(Box::new(to)),
+            ..Self::default()
+        }
+    }
+
+    /// Where the caller was going, if the endpoint that answered does not have what was called while other services are
+    /// registered there: it is known there, and was not run here.
+    pub fn astray(&self, request: &Request, reply: &Reply) -> Option<SocketAddr> {
+        let to = self.redirected.as_ref().filter(|to| to.is_shared())?;
+        let head = reply.head.as_ref().filter(|_| request.upload.is_none())?;
+        let exception = matches!(
+            frame::verdict(head, &reply.frame),
+            Verdict::Exception {
+                type_id: Some(UNKNOWN_SERVICE)
+            }
+        );
+        let cluster = &request.target.cluster;
+        let there = cluster.endpoint(&to.origin.into());
+        let elsewhere = there.is_none_or(|there| there.id != request.status.touched());
+        (exception && elsewhere).then_some(to.origin)
+    }
+}
+
+impl Routes {
+    /// Where the caller was going, if neither that nor its first call says which service is meant.
+    pub fn untold(
+        &self,
+        door: &Door,
+        cached: &mut Cached,
+        head: &Head,
+        call: &[u8],
+    ) -> Option<SocketAddr> {
+        let to = cached.redirected.as_mut()?;
+        let named = || head.to_service(call).unwrap_or_default();
+        let told = to.told || to.tell(head, call) || self.known(door, named()).is_some();
+        (!told).then_some(to.origin)
+    }
+
+    /// Where a redirected connection that carries no calls goes: to its service, if there is one only.
+    pub fn redirect_target(&self, door: &Door, to: &Redirected) -> Option<Target> {
+        let routed = self.by_name(&to.services[0]).filter(|_| !to.is_shared())?;
+        Some(aim(door, &routed, b"relay", Some(to)))
+    }
+
+    /// The service of a redirected call. What the call itself says counts, then the address it was sent to.
+    pub(super) fn redirected(
+        &self,
+        door: &Door,
+        to: &Redirected,
+        named: &[u8],
+        now: Instant,
+    ) -> Result<Routed, Failed> {
+        let named = std::str::from_utf8(named).unwrap_or_default();
+        let routed = self
+            .known(door, named)
+            .or_else(|| self.by_name(&to.services[0]));
+        routed.ok_or_else(|| {
+            Failed::new(Outcome::UnknownService, now).because(format!(
+                "{}, at {}, is followed no more",
+                to.services[0], to.origin
+            ))
+        })
+    }
+
+    /// Whether dialling this address would reach a listener of ours.
+    pub fn is_own_listener(&self, addr: SocketAddr) -> bool {
+        self.discovery.is_own_listener(addr)
+    }
+
+    /// A service that this listener may know, and that is followed.
+    fn known(&self, door: &Door, name: &str) -> Option<Routed> {
+        let may = !name.is_empty() && door.config().may_know(name);
+        may.then(|| self.by_name(name)).flatten()
+    }
+}
