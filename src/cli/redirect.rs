@@ -1,6 +1,7 @@
 //! `tidegate iptables`: the firewall's rules that send this host's own connections to a transparent listener.
 
 use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -91,6 +92,9 @@ pub(super) fn redirect(args: &RedirectArgs) -> Done {
         return Ok(ExitCode::SUCCESS);
     }
     redirect::run(&steps).map_err(|failed| complain(UNABLE, failed))?;
+    if let Some(nobody) = args.apply.then(|| nobody_listens(args, &steps)).flatten() {
+        tell(nobody);
+    }
     if redirect::left_by(args.nft) {
         let (tool, flag) = if args.nft {
             ("iptables", "")
@@ -102,6 +106,31 @@ pub(super) fn redirect(args: &RedirectArgs) -> Done {
         ));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where redirected connections will be refused, in one line. Right in a pod that starts, a mistake elsewhere.
+fn nobody_listens(args: &RedirectArgs, steps: &[Step]) -> Option<String> {
+    let mut addresses = vec![IpAddr::from(Ipv4Addr::LOCALHOST)];
+    let fed = |tool| {
+        let by = |step: &Step| matches!(step, Step::Feed(run, _) if run.program == tool);
+        steps.iter().any(by)
+    };
+    let nft = fed("nft") && !args.ipv4_only && !platform::lacks_ipv6();
+    if nft || fed("ip6tables-restore") {
+        addresses.push(Ipv6Addr::LOCALHOST.into());
+    }
+    let sockets = addresses.into_iter().map(|ip| SocketAddr::new(ip, args.to));
+    let idle = sockets.filter(|at| platform::who_listens(*at).is_none());
+    let idle: Vec<_> = idle.map(|at| at.to_string()).collect();
+    let instead = match idle.as_slice() {
+        [] => return None,
+        [only] if only.starts_with('[') => ", or use --ipv4-only",
+        _ => "",
+    };
+    let idle = idle.join(" and ");
+    Some(format!(
+        "nobody listens at {idle} yet: until tidegate does, connections that are redirected there are refused{instead}"
+    ))
 }
 
 /// For a shell; nft's rules for `nft -f`.

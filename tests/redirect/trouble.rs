@@ -1,6 +1,7 @@
 //! What is said where the rules cannot be had.
 
 use crate::bench::{Bench, Tool};
+use crate::peer::Peer;
 
 const APPLY: &str = "--apply --uid 0 --ports 8888";
 
@@ -35,7 +36,11 @@ fn a_kernel_without_ipv6_is_told_of_and_fails_nothing() {
     }
     let (_, told) = bench.does(APPLY);
     assert!(told.starts_with("IPv6 is not redirected: "), "{told}");
-    assert_eq!(told.lines().count(), 1, "{told}");
+    assert_eq!(told.lines().count(), 2, "{told}");
+    assert!(
+        told.contains("nobody listens at 127.0.0.1:15001 yet"),
+        "{told}"
+    );
     assert!(
         bench
             .sh("iptables -w -t nat -S OUTPUT")
@@ -43,6 +48,20 @@ fn a_kernel_without_ipv6_is_told_of_and_fails_nothing() {
     );
     let (_, told) = bench.does("--remove");
     assert_eq!(told, "");
+}
+
+#[test]
+fn that_nobody_listens_yet_is_told() {
+    let Some(bench) = Bench::new("that_nobody_listens_yet_is_told", Tool::Nft) else {
+        return;
+    };
+    let told = |flags: &str| bench.does(&format!("{APPLY} {flags}")).1;
+    let nobody = told("");
+    let both = "nobody listens at 127.0.0.1:15001 and [::1]:15001 yet";
+    assert!(nobody.starts_with(both), "{nobody}");
+    assert!(told("--ipv4-only").starts_with("nobody listens at 127.0.0.1:15001 yet"));
+    let _server = Peer::listen(&bench.netns, "15001");
+    assert_eq!(told(""), "");
 }
 
 #[test]
