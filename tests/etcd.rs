@@ -7,6 +7,8 @@
 mod access;
 #[path = "etcd/away.rs"]
 mod away;
+#[path = "etcd/listing.rs"]
+mod listing;
 #[path = "support/etcd.rs"]
 mod support;
 
