@@ -17,14 +17,16 @@ use crate::config::{self, Policy, Source};
 use crate::endpoint::Endpoint;
 use crate::platform;
 use crate::registry::{
-    self, Code, DialAddr, Fixed, Host, Interface, Listing, Member, MemberPolicy, Members, Registry,
-    Shown, Suspicious,
+    self, Code, DialAddr, Fixed, Host, Interface, Member, MemberPolicy, Members, Registry, Shown,
+    Suspicious,
 };
 
 mod index;
+mod listed;
 mod open;
 
 pub use index::{AddressIndex, Registered, Services};
+pub use listed::Listed;
 
 /// All registries, and this host as the classification of addresses needs it.
 pub struct Discovery {
@@ -50,21 +52,6 @@ pub struct Followed {
 }
 
 impl Drop for Followed {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-/// The services of one registry, listed.
-pub struct Listed {
-    /// Where.
-    pub registry: Arc<dyn Registry>,
-    /// What is known of them.
-    pub listing: watch::Receiver<Listing>,
-    task: AbortHandle,
-}
-
-impl Drop for Listed {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -185,44 +172,6 @@ impl Discovery {
     /// Follows a service anew, in the registry that has the name of its own now; what is known of it stays.
     pub fn follow_again(&self, before: &Followed) -> Arc<Followed> {
         self.start(before.cluster.clone(), before.source.clone(), Some(before))
-    }
-
-    /// Whether the registry that has this name now is this very one.
-    pub fn is_current(&self, name: &str, registry: &Arc<dyn Registry>) -> bool {
-        let all = self.registries.load();
-        all.get(name).is_some_and(|it| Arc::ptr_eq(it, registry))
-    }
-
-    /// Whether the service is followed in the registry that has the name of its own now.
-    pub fn follows_current(&self, followed: &Followed) -> bool {
-        match &followed.source {
-            Source::Registry(name) => self.is_current(name, &followed.registry),
-            Source::Static(_) => true,
-        }
-    }
-
-    /// Lists the services of a registry whose names begin with `literal`, for as long as both live; calls `tell`
-    /// after each change. `None`: there is no such registry.
-    pub fn list(
-        &self,
-        name: &str,
-        literal: &str,
-        tell: impl Fn() + Send + 'static,
-    ) -> Option<Listed> {
-        let _runtime = self.control.enter();
-        let registry = self.registries.load().get(name)?.clone();
-        let listing = registry.list(literal);
-        let mut changes = listing.clone();
-        let telling = async move {
-            while changes.changed().await.is_ok() {
-                tell();
-            }
-        };
-        Some(Listed {
-            registry,
-            listing,
-            task: self.control.spawn(telling).abort_handle(),
-        })
     }
 
     fn start(

@@ -182,6 +182,8 @@ table! {
         "Registered keys and values that were skipped, by the finding's code.");
     REGISTRY_WATCH_RESTARTS = counter("tidegate_registry_watch_restarts_total",
         &["registry", "cause"], "Watches of the registry that had to start again, by cause.");
+    SERVICES_LEFT_OUT = gauge("tidegate_services_left_out", &[],
+        "Services that are listed but not followed, because there are more than max_services.");
     CONFIG_SUCCESSFUL = gauge("tidegate_config_last_reload_successful", &[],
         "1 if the last load of the configuration was taken, 0 if it was refused.");
     CONFIG_TIMESTAMP = gauge("tidegate_config_last_reload_success_timestamp_seconds", &[],

@@ -16,6 +16,7 @@ pub struct ProcessWide {
     reloads_failed: Counter,
     buffered: Gauge,
     draining: Gauge,
+    left_out: Gauge,
     /// Held for its one series, which says what runs.
     _build_info: Gauge,
     /// Keeps all of them.
@@ -43,6 +44,7 @@ impl ProcessWide {
             reloads_failed: scope.counter(&names::CONFIG_RELOADS, &["failed"]),
             buffered: scope.gauge(&names::BUFFERED, &[]),
             draining: scope.gauge(&names::DRAINING, &[]),
+            left_out: scope.gauge(&names::SERVICES_LEFT_OUT, &[]),
             _build_info: build_info,
             _scope: scope,
         }
@@ -68,6 +70,11 @@ impl ProcessWide {
     /// So many bytes of frames are held now, all connections together.
     pub fn buffered_bytes(&self, bytes: u64) {
         self.buffered.set(bytes);
+    }
+
+    /// So many services are listed and not followed.
+    pub fn services_left_out(&self, services: usize) {
+        self.left_out.set(services as u64);
     }
 
     /// Whether the process drains.

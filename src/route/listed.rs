@@ -15,6 +15,7 @@ use super::{Named, Routed, Routes};
 use crate::cluster::Knowledge;
 use crate::config::{self, Pattern, Patterns};
 use crate::discovery::{Followed, Listed, Services};
+use crate::metrics;
 use crate::registry::Listing;
 
 #[cfg(test)]
@@ -159,6 +160,7 @@ impl Routes {
             );
         }
         listings.left_out = left_out;
+        metrics::process_wide().services_left_out(left_out);
     }
 
     /// Whether the service is followed, now or already.

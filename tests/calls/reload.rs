@@ -175,3 +175,46 @@ async fn a_reload_that_is_refused_changes_nothing() {
         3
     );
 }
+
+/// Transparent listeners are Linux's.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_a_transparent_listener_lists_changes_with_its_config() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let path = dir.path().join("services.toml");
+    let entry =
+        |service| format!("[[instance]]\nservice = \"{service}\"\naddress = \"10.0.0.1:1\"\n");
+    std::fs::write(
+        &path,
+        entry("listed.a") + &entry("listed.b") + &entry("other"),
+    )
+    .unwrap();
+    let path = path.display();
+    let registry = format!("[[registry]]\nname = \"main\"\nkind = \"file\"\npath = \"{path}\"");
+    let plain = Setup::new("listed", &[]).unnamed().more(&registry);
+    let proxy = plain.start();
+    let with = |lines: &str| plain.clone().listener(lines);
+    let shown = || {
+        let all = proxy.app.services();
+        let names = all["services"].as_array().unwrap().iter();
+        let names: Vec<_> = names
+            .map(|it| it["name"].as_str().unwrap().to_owned())
+            .collect();
+        (all["registries"][0]["listings"].clone(), names.join(" "))
+    };
+    assert_eq!(shown(), (serde_json::json!([]), String::new()));
+
+    let some = with("transparent = true\nservices = [\"listed.*\"]");
+    reload(&proxy, &some).await;
+    eventually("both are followed", || shown().1 == "listed.a listed.b").await;
+    let listing = serde_json::json!([{ "services": "listed.*", "found": 2, "problem": null }]);
+    assert_eq!(shown().0, listing);
+
+    reload(&proxy, &with("transparent = true")).await;
+    eventually("all are followed", || {
+        shown().1 == "listed.a listed.b other"
+    })
+    .await;
+    reload(&proxy, &plain).await;
+    assert_eq!(shown().0, serde_json::json!([]));
+}

@@ -116,6 +116,30 @@ async fn an_unknown_service_is_named_and_the_connection_stays() {
 }
 
 #[tokio::test]
+async fn a_service_that_fits_no_pattern_of_the_listener_is_refused_with_the_patterns() {
+    let server = Server::start(Act::Echo).await.unwrap();
+    let (_dir, table) = registry(&[
+        ("bounded.a", &server),
+        ("bounded-b", &server),
+        ("other", &server),
+    ]);
+    let proxy = Setup::new("bounded", &[])
+        .unnamed()
+        .listener("services = [\"bounded.*\", \"bounded-b\"]")
+        .more(&table)
+        .start();
+    let mut caller = proxy.caller_with(Framing::TtHeader, to("bounded.a")).await;
+    caller.echo("x").await;
+    caller.0 = caller.0.with_header(to("other"));
+    let (of, said) = exception(caller.call("Echo", "x").await.unwrap());
+    assert_eq!(of, 20);
+    assert!(said.contains("\"bounded.*\", \"bounded-b\""), "{said}");
+    caller.0 = caller.0.with_header(to("bounded-b"));
+    caller.echo("x").await;
+    assert_eq!(server.calls(), 2);
+}
+
+#[tokio::test]
 async fn a_large_call_to_an_unknown_service_is_answered_and_its_connection_ends() {
     let (_dir, table) = registry(&[]);
     let proxy = Setup::new("unknown-large", &[])

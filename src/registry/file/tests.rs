@@ -206,3 +206,25 @@ async fn a_save_in_many_steps_is_one_change() {
     bench.sees(&["10.0.0.2:1", "10.0.0.3:1"]).await;
     assert_eq!(count.0.load(Ordering::Relaxed), 2);
 }
+
+#[tokio::test]
+async fn the_services_of_the_file_are_listed_by_what_their_names_begin_with() {
+    let of = |service: &str| text(&["10.0.0.1:1"]).replace("\"item\"", &format!("\"{service}\""));
+    let bench = start(Some(&(of("shop.a") + &of("shop.b") + &of("stock"))));
+    let sees = async |listing: &mut watch::Receiver<Listing>, names: &[&str]| {
+        let is_so = |it: &Listing| match it {
+            Listing::Read(read) => read.iter().map(|name| &**name).eq(names.iter().copied()),
+            _ => false,
+        };
+        timeout(PATIENCE, listing.wait_for(is_so))
+            .await
+            .unwrap()
+            .unwrap();
+    };
+    let (mut all, mut shop) = (bench.registry.list(""), bench.registry.list("shop."));
+    sees(&mut all, &["shop.a", "shop.b", "stock"]).await;
+    sees(&mut shop, &["shop.a", "shop.b"]).await;
+    bench.write(&(of("shop.b") + &of("user")));
+    sees(&mut all, &["shop.b", "user"]).await;
+    sees(&mut shop, &["shop.b"]).await;
+}
