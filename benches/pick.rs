@@ -16,7 +16,7 @@ use std::time::Duration;
 use divan::{AllocProfiler, Bencher, black_box};
 use tidegate::call::Tried;
 use tidegate::config::{Balance, Policy};
-use tidegate::endpoint::{Endpoint, EndpointSet, Member, Pick, Place, Waiters};
+use tidegate::endpoint::{Endpoint, EndpointSet, Member, Pick, Place, Tags, Waiters};
 use tidegate::health::Peers;
 use tokio::time::Instant;
 
@@ -48,7 +48,7 @@ fn pick(bencher: Bencher<'_, '_>, size: u16, balance: Balance, limit: usize) {
     let tried = Tried::default();
     bencher.bench_local(|| {
         // The place is given back here: an output would be kept until the end of the sample.
-        let found = black_box(&set).pick(black_box(&tried), limit, now);
+        let found = black_box(&set).pick(&(), black_box(&tried), limit, now);
         assert!(matches!(found, Pick::One(_)));
     });
 }
@@ -72,6 +72,8 @@ fn members(size: u16, now: Instant, peers: &Arc<Peers>) -> Vec<Member> {
             Member {
                 endpoint,
                 weight: u32::from(i % 4) + 1,
+                tags: Tags::default(),
+                here: false,
             }
         })
         .collect()

@@ -18,6 +18,10 @@ use crate::outcome::{End, Failed, Outcome, Reach};
 use crate::rate::Rates;
 use crate::upstream::Conn;
 
+mod attributes;
+
+pub use attributes::{Attribute, Attributes};
+
 /// Where a call goes and by which rules: resolved by `route`, shared by all calls of a connection to one method.
 pub type Target = Arc<Aim>;
 
@@ -40,11 +44,15 @@ pub struct Aim {
 }
 
 impl Aim {
-    /// A place at the endpoint that the caller chose, while it is there, up, and was not tried for this call.
+    /// A place at the endpoint that the caller chose, while it is there, up, and was not tried for this call. A lane,
+    /// which says where calls may go at all, goes before the caller's choice.
     #[inline]
     pub fn chosen(&self, tried: &Tried) -> Option<Place> {
         let chosen = self.chosen.as_ref()?;
-        let works = chosen.health.is_plain() && !chosen.is_removed() && !tried.contains(chosen.id);
+        let works = chosen.health.is_plain()
+            && !chosen.is_removed()
+            && !tried.contains(chosen.id)
+            && self.service.lanes.is_empty();
         works
             .then(|| chosen.place(self.service.max_endpoint_calls))
             .flatten()
@@ -67,7 +75,7 @@ pub trait Call: Sized + Send + Sync + 'static {
 }
 
 /// The part of a call that its tries share.
-pub trait Shared: Clone + Send + Sync + 'static {
+pub trait Shared: Attributes + Clone + Send + Sync + 'static {
     /// Where it goes.
     fn target(&self) -> &Target;
     /// What is watched while it runs.

@@ -3,6 +3,7 @@
 //! Calls read a snapshot of the endpoints and never lock; a change of the registry or of an endpoint's state rebuilds
 //! that snapshot, of this service and nothing else.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use tokio::time::Instant;
 use crate::breaker;
 use crate::budget::Budget;
 use crate::config::{HealthCheck, Policy};
-use crate::endpoint::{Endpoint, EndpointSet, Member, Waiters};
+use crate::endpoint::{Endpoint, EndpointSet, LineId, Member, Tags, Waiters};
 use crate::health::success_rate::Judgement;
 use crate::health::{Peers, State};
 use crate::metrics::ServiceMetrics;
@@ -42,6 +43,10 @@ pub struct Dial {
     pub weight: u32,
     /// Changes when the registry puts the entry again.
     pub revision: u64,
+    /// What its owner wrote beside it.
+    pub tags: Tags,
+    /// It is on this host.
+    pub here: bool,
 }
 
 /// What is known of a service's registration.
@@ -78,13 +83,13 @@ pub struct Cluster {
     pub named: bool,
     /// Rung when a connect failed: host names are looked up again.
     pub lookup: Arc<Notify>,
-    /// Held by the one call that dials while every endpoint is down.
-    pub rescue: tokio::sync::Mutex<()>,
     used: AtomicBool,
     set: ArcSwap<EndpointSet>,
     policy: ArcSwap<Policy>,
     known: watch::Sender<Knowledge>,
     dials: Mutex<Vec<Dial>>,
+    /// Held by the one call that dials while every endpoint of a lane is down.
+    rescues: Mutex<HashMap<LineId, Weak<tokio::sync::Mutex<()>>>>,
     last_failure: Mutex<Option<Failed>>,
     trouble: Mutex<Option<Trouble>>,
     /// When the success rate was last judged, and what came of it.
@@ -110,12 +115,12 @@ impl Cluster {
             metrics: ServiceMetrics::new(name),
             named,
             lookup: Arc::default(),
-            rescue: tokio::sync::Mutex::new(()),
             used: AtomicBool::new(false),
             set: ArcSwap::from_pointee(EndpointSet::default()),
             policy: ArcSwap::new(policy),
             known: watch::Sender::new(Knowledge::Unread),
             dials: Mutex::new(Vec::new()),
+            rescues: Mutex::default(),
             last_failure: Mutex::new(None),
             trouble: Mutex::new(None),
             judged: Mutex::new((Instant::now(), Judgement::default())),
@@ -141,7 +146,7 @@ impl Cluster {
         self.methods.set_policy(&policy.breaker, Instant::now());
         let before = self.policy.swap(policy.clone());
         let same_checks = before.health_check == policy.health_check;
-        if before.balance == policy.balance && before.ejection == policy.ejection && same_checks {
+        if before.picks_as(policy) && before.ejection == policy.ejection && same_checks {
             return;
         }
         let _one = self.dials.lock();
@@ -227,6 +232,18 @@ impl Cluster {
     /// Remembers how the last connect failed, for the calls that wait for somebody else's.
     pub fn remember(&self, failed: &Failed) {
         *self.last_failure.lock() = Some(failed.clone());
+    }
+
+    /// What the one call holds that dials while every endpoint is down that calls of this line may go to.
+    pub fn rescue(&self, of: LineId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut all = self.rescues.lock();
+        if let Some(held) = all.get(&of).and_then(Weak::upgrade) {
+            return held;
+        }
+        all.retain(|_, held| held.strong_count() > 0);
+        let new = Arc::default();
+        all.insert(of, Arc::downgrade(&new));
+        new
     }
 
     /// How the last connect failed, or what a health check has said since.
@@ -315,7 +332,7 @@ impl Cluster {
     /// Makes the snapshot anew. The caller holds the lock on the dials: rebuilds never overtake each other.
     fn rebuild(&self, dials: &[Dial]) {
         let old = self.set.load_full();
-        let mut known: std::collections::HashMap<DialAddr, Arc<Endpoint>> = old
+        let mut known: HashMap<DialAddr, Arc<Endpoint>> = old
             .all
             .iter()
             .map(|m| (m.endpoint.addr.clone(), m.endpoint.clone()))
@@ -328,6 +345,8 @@ impl Cluster {
                     .remove(&dial.addr)
                     .unwrap_or_else(|| self.found(&dial.addr, checks)),
                 weight: dial.weight.max(1),
+                tags: dial.tags.clone(),
+                here: dial.here,
             })
             .collect();
         for gone in known.values() {

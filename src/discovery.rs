@@ -14,11 +14,11 @@ use tokio::time::Instant;
 
 use crate::cluster::{Cluster, Dial};
 use crate::config::{self, Policy, Source};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Tags};
 use crate::platform;
 use crate::registry::{
-    self, Code, DialAddr, Fixed, Host, Interface, Member, MemberPolicy, Members, Registry, Shown,
-    Suspicious,
+    self, Class, Code, DialAddr, Fixed, Host, Interface, Member, MemberPolicy, Members, Registry,
+    Shown, Suspicious,
 };
 
 mod index;
@@ -257,6 +257,11 @@ fn dials(list: &[Member]) -> Vec<Dial> {
             addr: m.dial.clone(),
             weight: m.weight,
             revision: m.instance.revision,
+            tags: Tags::of(&m.instance),
+            here: matches!(
+                m.class,
+                Class::ThisHost | Class::Loopback | Class::UnixSocket
+            ),
         })
         .collect()
 }

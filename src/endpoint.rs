@@ -14,11 +14,13 @@ use crate::upstream::Pool;
 
 mod load;
 mod set;
+mod tags;
 mod waiters;
 
 pub use load::Load;
-pub use set::{EndpointSet, Member, Pick};
-pub use waiters::Waiters;
+pub use set::{EndpointSet, Member, Part, Pick, Scope};
+pub use tags::Tags;
+pub use waiters::{LineId, Waiters, Waiting};
 
 /// The most orphans that one endpoint may hold places for.
 pub const MAX_ORPHANS: u32 = 64;

@@ -1,5 +1,6 @@
 //! The Thrift family's call and reply, as the stack sees them.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -8,7 +9,8 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::buffer::{Buf, Held};
-use crate::call::{Answer, Call, Course, Rider, Shared, Status, Target};
+use crate::call::{Answer, Attribute, Attributes, Call, Course, Rider, Shared, Status, Target};
+use crate::config::Key;
 use crate::frame::{Head, Kind};
 use crate::outcome::{End, Failed};
 use crate::session::upload::Upload;
@@ -27,6 +29,8 @@ pub struct Request {
     pub whole_reply: bool,
     /// When its first byte came in.
     pub arrived: Instant,
+    /// Whom it comes from, where clients have addresses.
+    pub source: Option<IpAddr>,
     /// Flags and counters while it runs.
     pub status: Status,
     /// Its share of the bytes held.
@@ -59,6 +63,15 @@ impl Call for RpcCall {
     #[inline]
     fn course_mut(&mut self) -> &mut Course {
         &mut self.course
+    }
+}
+
+impl Attributes for Arc<Request> {
+    fn attribute(&self, key: &Key) -> Option<Attribute<'_>> {
+        match key {
+            Key::Source => self.source.map(Attribute::of_source),
+            key => Attribute::of_frame(&self.head, &self.frame, key),
+        }
     }
 }
 

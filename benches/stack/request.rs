@@ -8,6 +8,7 @@ use tidegate::buffer::{Buf, Held};
 use tidegate::call::{Aim, Status, Target};
 use tidegate::cluster::{Cluster, Dial};
 use tidegate::config::Policy;
+use tidegate::endpoint::Tags;
 use tidegate::frame::{Decoder, Limits, Progress, Side};
 use tidegate::metrics::CallCounters;
 use tidegate::rate::Rates;
@@ -33,6 +34,8 @@ pub(crate) async fn target(now: Instant) -> Target {
             addr: addr.into(),
             weight,
             revision,
+            tags: Tags::default(),
+            here: true,
         });
         // Listens to the end of the process, and need not accept: no byte is ever sent.
         std::mem::forget(listener);
@@ -69,6 +72,7 @@ pub(crate) fn captured(name: &str, target: Target, now: Instant) -> Arc<Request>
         upload: None,
         whole_reply: false,
         arrived: now,
+        source: None,
         status: Status::default(),
         held: Held::default(),
         limits: (1 << 20, 1 << 24),

@@ -18,6 +18,8 @@ fn dial(port: u16, weight: u32) -> Dial {
         addr: SocketAddr::from(([127, 0, 0, 1], port)).into(),
         weight,
         revision: 1,
+        tags: Default::default(),
+        here: false,
     }
 }
 
@@ -63,7 +65,9 @@ async fn a_down_endpoint_is_out_of_the_set_at_once_and_back_when_a_connect_succe
     let endpoint = cluster.endpoint(&dial(port, 1).addr).unwrap();
     cluster.connect_failed(&endpoint, &refused());
     assert!(matches!(
-        cluster.set().pick(&Default::default(), 0, Instant::now()),
+        cluster
+            .set()
+            .pick(&(), &Default::default(), 0, Instant::now()),
         Pick::Nothing
     ));
     // The background connect finds the listener.
@@ -87,6 +91,8 @@ async fn an_entry_put_again_is_dialled_at_once() {
     cluster.apply(
         vec![Dial {
             revision: 2,
+            tags: Default::default(),
+            here: false,
             ..dial(port, 1)
         }],
         None,

@@ -7,6 +7,8 @@
 mod breakers;
 mod check;
 mod flags;
+mod key;
+mod lane;
 mod load;
 mod nearest;
 mod patterns;
@@ -28,6 +30,8 @@ use load::source::{Source as Text, Sources};
 use report::Report;
 
 pub use flags::Flags;
+pub use key::{IntKey, Key, NoKey};
+pub use lane::{Condition, Lane, Preference, Wanted, Written};
 pub(crate) use nearest::nearest;
 pub use patterns::{NoPattern, Pattern, Patterns};
 pub use policy::{

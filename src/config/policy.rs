@@ -15,6 +15,9 @@
 //! | `max_waiting` | 1024 | for a place or a connection, of the service |
 //! | `max_endpoint_calls` | 0 | in flight at one endpoint; 0: no limit |
 //! | `balance` | `least_loaded` | |
+//! | `hash_key` | none | of `consistent_hash`: what is hashed |
+//! | `prefer` | none | the instances that calls go to first |
+//! | `min_share` | 0.5 | of the preferred ones must be live |
 //! | `suspicious` | `avoid` | |
 //! | `empty_grace` | 15 s | what an emptied service lost stays as last resort |
 //! | `read_deadline` | 3 s | one try; the built-in value holds only for calls that state no deadline |
@@ -27,13 +30,17 @@
 //! | `retry_backoff` | 25 ms | before the second further try, doubling, fully jittered |
 //! | `rate_limit`, `rate_burst` | 0 | calls per second; 0: no limit |
 //!
-//! The tables `breaker`, `ejection`, `retry_budget` and `health_check` are in `resilience`.
+//! The tables `breaker`, `ejection`, `retry_budget` and `health_check` are in `resilience`, `lane` is in `lane`.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::resilience::{BreakerPolicy, EjectionPolicy, HealthCheck, RateLimit, RetryBudget};
+use super::key::Key;
+use super::lane::{Lane, Preference};
+use super::resilience::{
+    BreakerPolicy, EjectionPolicy, HealthCheck, RateLimit, RetryBudget, Share,
+};
 use super::units;
 use crate::outcome::Outcomes;
 
@@ -61,6 +68,12 @@ pub struct Policy {
     pub max_endpoint_calls: usize,
     /// How an endpoint is picked.
     pub balance: Balance,
+    /// What is hashed where `balance` is `consistent_hash`: the first of these that the call says.
+    pub hash_key: Vec<Key>,
+    /// The endpoints that calls go to first: of the first item that has enough live ones.
+    pub prefer: Vec<Preference>,
+    /// The share of the endpoints of an item of `prefer` that must be live; one at least.
+    pub min_share: Share,
     /// What is done with loopback and link-local addresses of the registry.
     pub suspicious: Suspicious,
     /// How long what an emptied service lost stays as last resort. 0 to 1 h.
@@ -69,6 +82,10 @@ pub struct Policy {
     /// What may also differ for one method.
     #[serde(flatten)]
     pub call: CallPolicy,
+    /// Which endpoints a call may go to, in order: the first rule that the call fits and that has a live endpoint. None:
+    /// every call may go to every endpoint.
+    #[serde(rename = "lane")]
+    pub lanes: Vec<Lane>,
     /// The circuit breaker of each method.
     pub breaker: BreakerPolicy,
     /// How endpoints that fail are taken out.
@@ -156,6 +173,10 @@ pub enum Balance {
     LeastLoaded,
     /// Each in turn, as often as its weight says.
     WeightedRoundRobin,
+    /// Any, as often as its weight says.
+    WeightedRandom,
+    /// The one that what the call says under `hash_key` belongs to, on a ring; any by weight for a call that says nothing.
+    ConsistentHash,
 }
 
 /// What is done with addresses that are likely registered by mistake.
@@ -183,14 +204,30 @@ impl Default for Policy {
             max_waiting: 1024,
             max_endpoint_calls: 0,
             balance: Balance::default(),
+            hash_key: Vec::new(),
+            prefer: Vec::new(),
+            min_share: Share::millionths(500_000),
             suspicious: Suspicious::default(),
             empty_grace: Duration::from_secs(15),
             call: CallPolicy::default(),
+            lanes: Vec::new(),
             breaker: BreakerPolicy::default(),
             ejection: EjectionPolicy::default(),
             retry_budget: RetryBudget::default(),
             health_check: HealthCheck::default(),
         }
+    }
+}
+
+impl Policy {
+    /// Whether the endpoints of a service are grouped and picked in the same way.
+    #[must_use]
+    pub fn picks_as(&self, other: &Self) -> bool {
+        let of = |it: &Self| (it.balance, it.min_share, it.ejection.slow_start);
+        of(self) == of(other)
+            && self.hash_key == other.hash_key
+            && self.prefer == other.prefer
+            && self.lanes == other.lanes
     }
 }
 

@@ -87,7 +87,7 @@ fn the_main_example_shows_every_key_of_the_schema() {
         "retry_budget",
         "health_check",
     ];
-    let arrays = ["registry", "listener", "service"];
+    let arrays = ["registry", "listener", "service", "lane"];
     for path in schema(&text) {
         let key = path.rsplit('.').next().unwrap();
         let table = tables.contains(&key) || arrays.contains(&key);
@@ -101,6 +101,7 @@ fn the_main_example_shows_every_key_of_the_schema() {
         "registry.tls.domain",
         "service.method.tries",
         "service.endpoints.tags",
+        "service.lane.fallback",
     ] {
         assert!(schema.contains(path), "{path}");
     }

@@ -1,7 +1,7 @@
 //! Anything that is no Thrift: bytes, both ways, to one endpoint picked the same way.
 
 use std::future::poll_fn;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -15,7 +15,8 @@ use super::client::Client;
 use super::close::Closed;
 use super::turn_away::refuse;
 use crate::buffer::Buf;
-use crate::call::{Call, Course, Shared, Status, Target};
+use crate::call::{Attribute, Attributes, Call, Course, Shared, Status, Target};
+use crate::config::Key;
 use crate::listener::Door;
 use crate::metrics::Counter;
 use crate::outcome::{Failed, Phase, Reach};
@@ -42,6 +43,7 @@ pub async fn serve(client: Box<Client>, door: &Arc<Door>, target: Target) -> Clo
             target,
             status: Status::default(),
             at: Instant::now(),
+            source: client.peer().addr().map(|addr| addr.ip()),
         }),
         course(),
     );
@@ -188,6 +190,7 @@ struct Opened {
     target: Target,
     status: Status,
     at: Instant,
+    source: Option<IpAddr>,
 }
 
 fn course() -> Course {
@@ -208,6 +211,16 @@ impl Call for Connection {
     }
     fn course_mut(&mut self) -> &mut Course {
         &mut self.1
+    }
+}
+
+/// Its bytes are not looked at: all that is known is where it comes from.
+impl Attributes for Arc<Opened> {
+    fn attribute(&self, key: &Key) -> Option<Attribute<'_>> {
+        match key {
+            Key::Source => self.source.map(Attribute::of_source),
+            _ => None,
+        }
     }
 }
 

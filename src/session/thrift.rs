@@ -187,6 +187,7 @@ pub(super) fn admit(
         upload,
         whole_reply: head.is_mux(),
         arrived,
+        source: client.peer().addr().map(|addr| addr.ip()),
         status: Status::default(),
         held,
         limits: (door.limits.hold, door.limits.max_frame),

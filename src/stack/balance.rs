@@ -59,13 +59,12 @@ impl<C: Call, S: CallService<Try<C>>> Service<C> for Balance<S> {
             None
         } else {
             let limit = target.service.max_endpoint_calls;
-            let chosen = target.chosen(&course.tried);
-            chosen.or_else(
-                || match target.cluster.set().pick(&course.tried, limit, course.now) {
-                    Pick::One(place) => Some(place),
-                    Pick::Full | Pick::Nothing => None,
-                },
-            )
+            let set = target.cluster.set();
+            let pick = || match set.pick(shared, &course.tried, limit, course.now) {
+                Pick::One(place) => Some(place),
+                Pick::Full(_) | Pick::Nothing => None,
+            };
+            target.chosen(&course.tried).or_else(pick)
         };
         let fresh = course.fresh || !shared.expects_reply();
         match pick {

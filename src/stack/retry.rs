@@ -107,7 +107,7 @@ fn may<C: Call>(call: &C, bad: &Bad) -> Option<Cost> {
     if row.again == Again::Never || !shared.repeatable() || shared.status().is_abandoned() {
         return None;
     }
-    if row.endpoint == Charge::Down && shared.target().cluster.set().available() == 0 {
+    if row.endpoint == Charge::Down && shared.target().cluster.set().live(shared) == 0 {
         // The endpoint nearest to its return was dialled already.
         return None;
     }
@@ -192,9 +192,9 @@ fn withdraw<C: Call>(call: &C, bad: &Bad) -> bool {
 
 /// The pause before the try that this course leads to.
 fn pause<C: Call>(call: &C, course: &mut Course) -> Duration {
-    let target = call.shared().target();
+    let (shared, target) = (call.shared(), call.shared().target());
     let first = course.tried.count == 1;
-    if first && target.cluster.set().has_other(&course.tried) {
+    if first && target.cluster.set().has_other(shared, &course.tried) {
         return Duration::ZERO;
     }
     let base = target.policy.retry_backoff;

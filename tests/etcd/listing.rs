@@ -86,7 +86,7 @@ impl Bench {
             registry: Some("main".into()),
             services: Patterns::new(patterns.collect()),
             transparent: true,
-            ..config::Listener::new("all", ([127, 0, 0, 1], 1).into())
+            ..config::Listener::new("all", std::net::SocketAddr::from(([127, 0, 0, 1], 1)))
         };
         routes.set_listeners(std::slice::from_ref(&listener));
         Bench {

@@ -38,6 +38,8 @@ fn dials(addrs: &[SocketAddr]) -> Vec<Dial> {
         addr: (*addr).into(),
         weight: 1,
         revision: 1,
+        tags: Default::default(),
+        here: false,
     };
     addrs.iter().map(dial).collect()
 }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::config::load::source::Place;
-use crate::config::policy::{CallPolicy, Policy};
+use crate::config::policy::{Balance, CallPolicy, Policy};
 use crate::config::print::policy_difference;
 use crate::config::resilience::{
     BreakerPolicy, CheckKind, EjectionPolicy, HealthCheck, RateLimit, RetryBudget, Share,
@@ -49,6 +49,38 @@ pub(super) fn connects(table: &Section<'_>, policy: &Policy) {
         &["connect_stagger", "connect_timeout"],
         "`connect_stagger` is not shorter than `connect_timeout`: \
          another endpoint is dialled only once the first has failed",
+    );
+}
+
+/// A consistent hash of nothing.
+pub(super) fn hash(table: &Section<'_>, policy: &Policy, base: &Policy) {
+    let wants = policy.balance == Balance::ConsistentHash && policy.hash_key.is_empty();
+    // Said once, where it is written.
+    let new = base.balance != policy.balance || base.hash_key != policy.hash_key;
+    let at = table.first(&["hash_key", "balance"]);
+    // What is wrong with one that is written was said already.
+    let said = table.place("hash_key").is_some() && !table.is_empty_array("hash_key");
+    if let Some(at) = at.filter(|_| wants && new && !said) {
+        let message = "expected a `hash_key` beside `balance = \"consistent_hash\"`, found none";
+        let help = "for example: hash_key = [\"ring_hash_key\", \"source\"]";
+        table.report.error_with(at, message, help);
+    }
+}
+
+/// Keys of picking that change nothing here, nor in any service `below`.
+pub(super) fn picks(table: &Section<'_>, policy: &Policy, below: &[Service]) {
+    let no = |used: fn(&Policy) -> bool| {
+        !used(policy) && !below.iter().any(|service| used(&service.policy))
+    };
+    table.warn(
+        no(|it| it.balance == Balance::ConsistentHash) && !policy.hash_key.is_empty(),
+        &["hash_key"],
+        "`hash_key` changes nothing without `balance = \"consistent_hash\"`",
+    );
+    table.warn(
+        no(|it| !it.prefer.is_empty()) && policy.min_share != Policy::default().min_share,
+        &["min_share"],
+        "`min_share` changes nothing without `prefer`",
     );
 }
 

@@ -2,6 +2,7 @@
 
 mod address;
 mod contradictions;
+mod lanes;
 mod listener;
 mod policy;
 mod process;
@@ -45,6 +46,7 @@ pub(super) fn check(root: &Table, report: &Report<'_>) -> Config {
         let mut services = service::services(file, &registries, &defaults);
         if let Some(table) = file.peek("defaults") {
             contradictions::idle(&table, &defaults, &Policy::default(), &services);
+            contradictions::picks(&table, &defaults, &services);
         }
         let listeners = listener::listeners(file, &registries, &mut taken, |name, registry| {
             service::imply(&mut services, name, registry, &defaults);

@@ -8,8 +8,9 @@ use std::time::Duration;
 use crate::config::policy::{
     Balance, CallPolicy, DeadlineSource, OnDeadline, Policy, ReadDeadline, Suspicious,
 };
+use crate::config::resilience::Share;
 
-use super::{Section, contradictions, resilience};
+use super::{Section, contradictions, lanes, resilience};
 
 const MILLI: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -45,6 +46,11 @@ pub(super) fn policy(table: &mut Section<'_>, base: &Policy, source: DeadlineSou
             .count("max_endpoint_calls", 0..=1_000_000)
             .unwrap_or(base.max_endpoint_calls),
         balance: balance(table).unwrap_or(base.balance),
+        hash_key: lanes::hash_key(table).unwrap_or_else(|| base.hash_key.clone()),
+        prefer: lanes::prefer(table).unwrap_or_else(|| base.prefer.clone()),
+        min_share: table
+            .share("min_share", Share::millionths(0))
+            .unwrap_or(base.min_share),
         suspicious: suspicious(table).unwrap_or(base.suspicious),
         empty_grace: table
             .duration("empty_grace", Duration::ZERO..=HOUR)
@@ -54,8 +60,10 @@ pub(super) fn policy(table: &mut Section<'_>, base: &Policy, source: DeadlineSou
         ejection: resilience::ejection(table, &base.ejection),
         retry_budget: resilience::retry_budget(table, base.retry_budget),
         health_check: resilience::health_check(table, &base.health_check),
+        lanes: lanes::lanes(table).unwrap_or_else(|| base.lanes.clone()),
     };
     contradictions::connects(table, &policy);
+    contradictions::hash(table, &policy, base);
     contradictions::retries(table, &policy.call, policy.retry_budget);
     policy
 }
@@ -97,6 +105,8 @@ fn balance(table: &mut Section<'_>) -> Option<Balance> {
     let words = [
         ("least_loaded", Balance::LeastLoaded),
         ("weighted_round_robin", Balance::WeightedRoundRobin),
+        ("weighted_random", Balance::WeightedRandom),
+        ("consistent_hash", Balance::ConsistentHash),
     ];
     table.word("balance", &words)
 }

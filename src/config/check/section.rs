@@ -250,6 +250,29 @@ impl<'a> Section<'a> {
         values
     }
 
+    /// Whether an array with nothing in it is written there.
+    pub(super) fn is_empty_array(&self, key: &str) -> bool {
+        let value = self.table.get(key).map(|entry| &entry.value.kind);
+        matches!(value, Some(Kind::Array(items)) if items.is_empty())
+    }
+
+    /// What stands in a table whose keys are free to choose.
+    pub(super) fn entries(&mut self, key: &'static str, expected: &str) -> Option<&'a [Entry]> {
+        self.read(key, expected, |node| match &node.kind {
+            Kind::Table(table) => Some(table.0.as_slice()),
+            _ => None,
+        })
+    }
+
+    /// A text, or an array of some values.
+    pub(super) fn one_or_more(&mut self, key: &'static str, expected: &str) -> Option<&'a [Node]> {
+        self.read(key, expected, |node| match &node.kind {
+            Kind::Text { .. } => Some(std::slice::from_ref(node)),
+            Kind::Array(items) => Some(items.as_slice()),
+            _ => None,
+        })
+    }
+
     /// Texts whose names are free to choose, as in `{ idc = "a", env = "test" }`.
     pub(super) fn labels(&mut self, key: &'static str) -> Vec<(String, String)> {
         let expected = "a table of texts, such as { idc = \"a\" }";

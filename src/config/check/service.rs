@@ -30,6 +30,7 @@ pub(super) fn services(
         }
         let policy = policy::policy(table, defaults, DeadlineSource::Service);
         contradictions::idle(table, &policy, defaults, &[]);
+        contradictions::picks(table, &policy, &[]);
         let methods = methods(table, &policy);
         let source = source(table, registries, name.as_deref());
         Some(Service {

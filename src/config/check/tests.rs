@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod contradictions;
+mod lanes;
 mod resilience;
 mod routes;
 

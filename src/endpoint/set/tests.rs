@@ -1,26 +1,80 @@
 #![allow(clippy::unwrap_used)]
+
+mod any_sequence;
+mod balance;
+mod lanes;
+mod prefer;
+mod ring;
+
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use super::*;
+use crate::call::Attribute;
+use crate::config::{Balance, Config, Key};
 use crate::endpoint::Waiters;
 use crate::outcome::Outcome;
+use crate::registry::Instance;
+
+/// A call that says this.
+#[derive(Default)]
+struct Call(HashMap<String, String>);
+
+impl Call {
+    /// `env=alice to_cluster=blue`.
+    fn new(says: &str) -> Self {
+        let pairs = says.split(' ').filter_map(|it| it.split_once('='));
+        Self(pairs.map(|(k, v)| (k.into(), v.into())).collect())
+    }
+}
+
+impl Attributes for Call {
+    fn attribute(&self, key: &Key) -> Option<Attribute<'_>> {
+        let said = self.0.get(key.name())?;
+        (!said.is_empty()).then(|| Attribute::of_bytes(said.as_bytes()))
+    }
+}
+
+fn tags(pairs: &str) -> Tags {
+    let pairs = pairs.split(' ').filter_map(|it| it.split_once('='));
+    let tags: BTreeMap<_, _> = pairs.map(|(k, v)| (k.into(), v.into())).collect();
+    Tags::of(&Arc::new(Instance {
+        address: String::new(),
+        network: "tcp".into(),
+        key: String::new(),
+        weight: 10,
+        tags,
+        revision: 1,
+        notes: Vec::new(),
+    }))
+}
+
+/// The endpoint on port 1000 + `n`.
+fn member(n: u16, weight: u32, peers: &Arc<Peers>) -> Member {
+    let waiters = Arc::new(Waiters::default());
+    let addr = SocketAddr::from(([127, 0, 0, 1], 1000 + n));
+    Member {
+        endpoint: Endpoint::new("test", addr, waiters, peers.clone()),
+        weight,
+        tags: Tags::default(),
+        here: false,
+    }
+}
 
 fn members(weights: &[u32], peers: &Arc<Peers>) -> Vec<Member> {
-    let waiters = Arc::new(Waiters::default());
-    weights
-        .iter()
-        .enumerate()
-        .map(|(i, weight)| Member {
-            endpoint: Endpoint::new(
-                "test",
-                SocketAddr::from(([127, 0, 0, 1], 1000 + i as u16)),
-                waiters.clone(),
-                peers.clone(),
-            ),
-            weight: *weight,
-        })
-        .collect()
+    let weights = (0..).zip(weights);
+    weights.map(|(n, w)| member(n, *w, peers)).collect()
+}
+
+/// Endpoints of these tags; `here` among them says that it is on this host.
+fn tagged(all: &[&str], peers: &Arc<Peers>) -> Vec<Member> {
+    let all = (0..).zip(all);
+    all.map(|(n, pairs)| Member {
+        tags: tags(pairs),
+        here: pairs.split(' ').any(|it| it == "here"),
+        ..member(n, 10, peers)
+    })
+    .collect()
 }
 
 fn set(weights: &[u32], balance: Balance) -> EndpointSet {
@@ -31,142 +85,51 @@ fn set(weights: &[u32], balance: Balance) -> EndpointSet {
 fn policy(balance: Balance) -> Policy {
     Policy {
         balance,
+        hash_key: vec![Key::new("ring_hash_key").unwrap()],
         ..Policy::default()
     }
+}
+
+/// What a service's table comes to.
+fn read(table: &str) -> Policy {
+    let text = format!(
+        "[[listener]]\nname='s'\nlisten='127.0.0.1:1'\nservice='s'\n\
+         [[service]]\nname='s'\nendpoints=['127.0.0.1:2']\n{table}"
+    );
+    let config = Config::from_str("t", &text).unwrap_or_else(|errors| panic!("{errors}"));
+    config.service("s").unwrap().policy.clone()
+}
+
+fn fail(member: &Member) {
+    let health = &member.endpoint.health;
+    health.connect_failed(Outcome::ConnectRefused, "", Instant::now(), 0.0);
+}
+
+/// The places in the set of the endpoints that so many picks come to.
+fn picks(set: &EndpointSet, call: &Call, n: usize) -> Vec<usize> {
+    let mut hits: Vec<usize> = (0..n).filter_map(|_| picked(set, call)).collect();
+    hits.sort_unstable();
+    hits.dedup();
+    hits
+}
+
+fn picked(set: &EndpointSet, call: &Call) -> Option<usize> {
+    match set.pick(call, &Tried::default(), 0, Instant::now()) {
+        Pick::One(place) => Some(at(set, &place)),
+        Pick::Full(_) | Pick::Nothing => None,
+    }
+}
+
+fn at(set: &EndpointSet, place: &Place) -> usize {
+    let id = place.endpoint().id;
+    set.all.iter().position(|m| m.endpoint.id == id).unwrap()
 }
 
 /// Picks `n` times with nothing in flight in between; the share of each endpoint.
 fn shares(set: &EndpointSet, n: usize) -> Vec<f64> {
     let mut hits = vec![0usize; set.all.len()];
     for _ in 0..n {
-        let Pick::One(place) = set.pick(&Tried::default(), 0, Instant::now()) else {
-            panic!("no pick")
-        };
-        let id = place.endpoint().id;
-        hits[set.all.iter().position(|m| m.endpoint.id == id).unwrap()] += 1;
+        hits[picked(set, &Call::default()).expect("a pick")] += 1;
     }
     hits.iter().map(|h| *h as f64 / n as f64).collect()
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_empty_set_has_nothing_to_pick() {
-    for balance in [Balance::LeastLoaded, Balance::WeightedRoundRobin] {
-        assert!(matches!(
-            set(&[], balance).pick(&Tried::default(), 0, Instant::now()),
-            Pick::Nothing
-        ));
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn round_robin_gives_each_endpoint_exactly_its_weight_in_every_round() {
-    let set = set(&[5, 1, 1], Balance::WeightedRoundRobin);
-    for _ in 0..3 {
-        let got = shares(&set, 7);
-        assert_eq!(
-            got.iter()
-                .map(|s| (s * 7.0).round() as u32)
-                .collect::<Vec<_>>(),
-            [5, 1, 1]
-        );
-    }
-}
-
-#[test]
-fn a_schedule_spreads_the_heavy_one_and_stays_bounded() {
-    let slots = schedule(&[2, 1, 1]);
-    assert_eq!(slots.len(), 4);
-    assert!(slots.windows(2).all(|w| w[0] != w[1]), "{slots:?}");
-    assert!(schedule(&[1_000_000, 999_999, 1]).len() <= MAX_SLOTS as usize + 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn equal_endpoints_get_equal_shares_and_weights_count() {
-    for share in shares(&set(&[1; 4], Balance::LeastLoaded), 20_000) {
-        assert!((share - 0.25).abs() < 0.03, "{share}");
-    }
-    let set = set(&[90, 5, 5], Balance::LeastLoaded);
-    let heavy = shares(&set, 20_000)[0];
-    assert!(heavy > 0.5, "the heavy one got {heavy}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_slow_endpoint_loses_every_comparison() {
-    let set = set(&[1, 1, 1], Balance::LeastLoaded);
-    let now = Instant::now();
-    for (i, ms) in [200, 1, 1].into_iter().enumerate() {
-        set.all[i]
-            .endpoint
-            .load
-            .observe(Duration::from_millis(ms), now);
-    }
-    assert!(shares(&set, 2_000)[0] < 0.01);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_busy_endpoint_is_passed_over_for_an_idle_one() {
-    let set = set(&[1, 1], Balance::LeastLoaded);
-    for m in &set.all {
-        m.endpoint
-            .load
-            .observe(Duration::from_millis(1), Instant::now());
-    }
-    let _busy: Vec<_> = (0..8)
-        .map(|_| set.all[0].endpoint.place(0).unwrap())
-        .collect();
-    assert_eq!(shares(&set, 500), [0.0, 1.0]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_tried_endpoint_is_picked_again_only_when_there_is_no_other() {
-    for balance in [Balance::LeastLoaded, Balance::WeightedRoundRobin] {
-        let set = set(&[1, 1], balance);
-        let mut tried = Tried::default();
-        tried.push(set.all[0].endpoint.id);
-        for _ in 0..50 {
-            let Pick::One(place) = set.pick(&tried, 0, Instant::now()) else {
-                panic!()
-            };
-            assert_eq!(place.endpoint().id, set.all[1].endpoint.id);
-        }
-        tried.push(set.all[1].endpoint.id);
-        assert!(matches!(set.pick(&tried, 0, Instant::now()), Pick::One(_)));
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn endpoints_without_a_free_place_are_not_picked_and_full_is_said() {
-    for balance in [Balance::LeastLoaded, Balance::WeightedRoundRobin] {
-        let set = set(&[1; 20], balance);
-        let mut places = Vec::new();
-        for _ in 0..20 {
-            let Pick::One(place) = set.pick(&Tried::default(), 1, Instant::now()) else {
-                panic!("one was free")
-            };
-            places.push(place);
-        }
-        assert!(set.all.iter().all(|m| m.endpoint.busy() == 1));
-        assert!(matches!(
-            set.pick(&Tried::default(), 1, Instant::now()),
-            Pick::Full
-        ));
-        places.pop();
-        assert!(matches!(
-            set.pick(&Tried::default(), 1, Instant::now()),
-            Pick::One(_)
-        ));
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_down_endpoint_is_not_in_the_picked_part() {
-    let peers = Arc::default();
-    let all = members(&[1, 1], &peers);
-    all[0]
-        .endpoint
-        .health
-        .connect_failed(Outcome::ConnectRefused, "", Instant::now(), 0.0);
-    let set = EndpointSet::new(all, &policy(Balance::LeastLoaded), peers);
-    assert_eq!(set.available(), 1);
-    assert_eq!(shares(&set, 100), [0.0, 1.0]);
 }

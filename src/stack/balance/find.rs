@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::rescue::{all_down, rescue};
 use super::{attach, pooled};
 use crate::call::{Call, Shared, Target, Tried, Try};
-use crate::cluster::{Cluster, Knowledge};
-use crate::endpoint::{Pick, Place};
+use crate::cluster::Knowledge;
+use crate::endpoint::{LineId, Pick, Place, Waiting};
 use crate::outcome::{Failed, Limit, Outcome, Phase, Reach};
 use crate::stack::deadline;
 use crate::upstream::Conn;
@@ -36,16 +36,15 @@ pub async fn find<C: Call>(mut call: C, place: Option<Place>) -> Result<Try<C>, 
         let picked = match place.take() {
             Some(place) => Pick::One(place),
             // Whoever waits for a place comes first.
-            None if has_queue(call.shared().target()) => Pick::Full,
-            None => pick(&call),
+            None => queue(&call).map_or_else(|| pick(&call), Pick::Full),
         };
         let picked = match picked {
-            Pick::Full => wait_for_place(&call).await?,
+            Pick::Full(line) => wait_for_place(&call, line).await?,
             found => found,
         };
         match picked {
             Pick::One(place) => return at(call, place, began).await,
-            Pick::Full => {}
+            Pick::Full(_) => {}
             Pick::Nothing if !read => {
                 wait_for_registry(&call).await?;
                 read = true;
@@ -58,20 +57,26 @@ pub async fn find<C: Call>(mut call: C, place: Option<Place>) -> Result<Try<C>, 
     }
 }
 
-/// Whether calls wait for a place. (Those that wait for a connect while all is down are no queue.)
-fn has_queue(target: &Target) -> bool {
-    target.cluster.waiters.count.load(Relaxed) > 0 && target.cluster.set().available() > 0
+/// The line in which others wait already for what this call would get. (Those that wait for a connect while all is down
+/// are no queue.)
+fn queue<C: Call>(call: &C) -> Option<LineId> {
+    let cluster = &call.shared().target().cluster;
+    if cluster.waiters.count.load(Relaxed) == 0 {
+        return None;
+    }
+    let line = cluster.set().line(call.shared())?;
+    cluster.waiters.has_line(line).then_some(line)
 }
 
 fn pick<C: Call>(call: &C) -> Pick {
-    let (target, course) = (call.shared().target(), call.course());
+    let (shared, course) = (call.shared(), call.course());
+    let target = shared.target();
     if let Some(place) = target.chosen(&course.tried) {
         return Pick::One(place);
     }
-    target
-        .cluster
-        .set()
-        .pick(&course.tried, target.service.max_endpoint_calls, course.now)
+    let limit = target.service.max_endpoint_calls;
+    let set = target.cluster.set();
+    set.pick(shared, &course.tried, limit, course.now)
 }
 
 /// A connection for a call that has its place.
@@ -112,49 +117,44 @@ pub(super) fn too_late<C: Call>(call: &C, phase: Phase, what: &str) -> Failed {
         .because(what)
 }
 
-/// Waits in the service's queue while every place is taken; those who wait already have theirs first. Never `Full`.
-async fn wait_for_place<C: Call>(call: &C) -> Result<Pick, Failed> {
-    let target = call.shared().target();
-    let (cluster, limit) = (&target.cluster, target.service.max_waiting);
-    let _waiting = Waiting::enter(cluster, limit, call)?;
-    let line = cluster.waiters.line_up();
+/// Waits in line while every place is taken; those who wait already have theirs first. Never `Full`.
+async fn wait_for_place<C: Call>(call: &C, line: LineId) -> Result<Pick, Failed> {
+    let mut line = line;
+    loop {
+        let waiting = enter(call, line)?;
+        match wait_in(call, &waiting).await? {
+            // What it may have has changed: what it waits for now has a line of its own.
+            Pick::Full(other) => line = other,
+            found => return Ok(found),
+        }
+    }
+}
+
+/// Waits in this line for as long as it is the right one.
+async fn wait_in<C: Call>(call: &C, waiting: &Waiting<'_>) -> Result<Pick, Failed> {
+    let line = waiting.line_up();
     loop {
         if timeout_at(until(call), line.turn()).await.is_err() {
             let why = "every endpoint's places are taken";
             return Err(too_late(call, Phase::Queue, why));
         }
         match pick(call) {
-            Pick::Full => {}
-            other => return Ok(other),
+            Pick::Full(id) if id == waiting.id() => {}
+            found => return Ok(found),
         }
     }
 }
 
-/// A place in the queue; left when dropped.
-pub(super) struct Waiting<'a>(&'a Cluster);
-
-impl<'a> Waiting<'a> {
-    pub(super) fn enter<C: Call>(
-        cluster: &'a Cluster,
-        limit: usize,
-        call: &C,
-    ) -> Result<Self, Failed> {
-        let waiting = Self(cluster);
-        let before = cluster.waiters.count.fetch_add(1, Relaxed);
-        if before >= limit {
-            cluster.metrics.refused("waiting");
-            return Err(Failed::new(Outcome::Overloaded, call.course().now)
-                .limit(Limit::Count("max_waiting", limit), Duration::ZERO)
-                .because(format!("{limit} calls wait for a place already")));
-        }
-        Ok(waiting)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.waiters.count.fetch_sub(1, Relaxed);
-    }
+/// Waits for what this line waits for, if not too many do.
+pub(super) fn enter<C: Call>(call: &C, line: LineId) -> Result<Waiting<'_>, Failed> {
+    let target = call.shared().target();
+    let (cluster, limit) = (&target.cluster, target.service.max_waiting);
+    cluster.waiters.enter(line, limit).ok_or_else(|| {
+        cluster.metrics.refused("waiting");
+        Failed::new(Outcome::Overloaded, call.course().now)
+            .limit(Limit::Count("max_waiting", limit), Duration::ZERO)
+            .because(format!("{limit} calls wait for a place already"))
+    })
 }
 
 /// Before the first read of a service its calls wait for it, for at most a second.
@@ -200,13 +200,13 @@ async fn dial<C: Call>(call: &C, first: Place) -> Result<(Place, Box<Conn>), Fai
                 Some(Ok(Ok(found))) => return Ok(found),
                 Some(Ok(Err(failed))) => last = Some(failed),
                 Some(Err(_)) => {}
-                None => return Err(all_down(&target.cluster, last.unwrap_or_else(|| target.cluster.last_failure(Instant::now())))),
+                None => return Err(all_down(call, last.unwrap_or_else(|| target.cluster.last_failure(Instant::now())))),
             },
             () = sleep_until(stagger), if more => stagger = Instant::now() + LONG,
             () = sleep_until(until) => return Err(too_late(call, Phase::Connect, "still connecting")),
         }
         if more {
-            match other(target, &tried) {
+            match other(call, &tried) {
                 Some((place, Some(conn))) => return Ok((place, conn)),
                 Some((place, None)) => next = Some(place),
                 None => {}
@@ -216,13 +216,11 @@ async fn dial<C: Call>(call: &C, first: Place) -> Result<(Place, Box<Conn>), Fai
 }
 
 /// Another endpoint than those dialled already, with a pooled connection if it has one.
-fn other(target: &Target, tried: &Tried) -> Option<(Place, Option<Box<Conn>>)> {
-    let now = Instant::now();
-    match target
-        .cluster
-        .set()
-        .pick(tried, target.service.max_endpoint_calls, now)
-    {
+fn other<C: Call>(call: &C, tried: &Tried) -> Option<(Place, Option<Box<Conn>>)> {
+    let (shared, now) = (call.shared(), Instant::now());
+    let target = shared.target();
+    let limit = target.service.max_endpoint_calls;
+    match target.cluster.set().pick(shared, tried, limit, now) {
         Pick::One(place) if !tried.contains(place.endpoint().id) => {
             let conn = pooled(target, &place, now);
             Some((place, conn))

@@ -1,41 +1,39 @@
-//! The rescue of a service whose every endpoint is down: the one nearest to its return is dialled, by one call at a time.
+//! The rescue of a call all of whose endpoints are down: the one nearest to its return is dialled, by one call at a time.
 
 use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::find::{Waiting, start, too_late, until};
-use crate::call::{Call, Shared, Tried};
-use crate::cluster::Cluster;
-use crate::endpoint::Place;
+use super::find::{enter, start, too_late, until};
+use crate::call::{Call, Shared};
+use crate::endpoint::{Endpoint, LineId, Place};
 use crate::outcome::{Failed, Outcome, Phase};
 use crate::upstream::Conn;
 
-/// Every endpoint is down, or there is none. The endpoint nearest to its return is dialled by one call at a time; the
-/// others wait for that. One that fails its health checks is dialled as well, since a wrong check must not stop a
-/// service; one that must pass its first check before any call is not. `None`: look again, something came up.
+/// Every endpoint that the call may go to is down, or there is none. The one nearest to its return is dialled by one call
+/// at a time; the others wait for that. One that fails its health checks is dialled as well, since a wrong check must not
+/// stop a service; one that must pass its first check before any call is not. `None`: look again, something came up.
 pub(super) async fn rescue<C: Call>(call: &C) -> Result<Option<(Place, Box<Conn>)>, Failed> {
     let target = call.shared().target();
     let cluster = &target.cluster;
-    if cluster.set().all.is_empty() {
-        return Err(no_endpoints(cluster));
-    }
-    let Ok(turn) = cluster.rescue.try_lock() else {
+    let line = line(call)?;
+    let lock = cluster.rescue(line);
+    let Ok(turn) = lock.try_lock() else {
         let patience = Instant::now() + target.service.connect_timeout;
-        let _waiting = Waiting::enter(cluster, target.service.max_waiting, call)?;
-        let turn = timeout_at(patience.min(until(call)), cluster.rescue.lock()).await;
+        let _waiting = enter(call, line)?;
+        let turn = timeout_at(patience.min(until(call)), lock.lock()).await;
         drop(turn);
-        if cluster.set().available() > 0 {
+        if is_live(call) {
             return Ok(None);
         }
         if Instant::now() >= until(call) {
             return Err(too_late(call, Phase::Connect, "every endpoint is down"));
         }
-        return Err(all_down(cluster, cluster.last_failure(Instant::now())));
+        return Err(all_down(call, cluster.last_failure(Instant::now())));
     };
-    let Some(place) = nearest(cluster, &call.course().tried) else {
+    let Some(place) = nearest(call) else {
         drop(turn);
-        return first_pass(call).await.map(|()| None);
+        return first_pass(call, line).await.map(|()| None);
     };
     let began = Instant::now();
     let dialled = timeout_at(until(call), start(target, place)).await;
@@ -43,22 +41,39 @@ pub(super) async fn rescue<C: Call>(call: &C) -> Result<Option<(Place, Box<Conn>
     call.shared().status().add_upstream(began.elapsed());
     match dialled {
         Ok(Ok(Ok(found))) => Ok(Some(found)),
-        Ok(Ok(Err(failed))) => Err(all_down(cluster, failed)),
-        Ok(Err(_)) => Err(all_down(cluster, cluster.last_failure(Instant::now()))),
+        Ok(Ok(Err(failed))) => Err(all_down(call, failed)),
+        Ok(Err(_)) => Err(all_down(call, cluster.last_failure(Instant::now()))),
         Err(_) => Err(too_late(call, Phase::Connect, "every endpoint is down")),
+    }
+}
+
+/// Whether an endpoint that the call may go to is up.
+fn is_live<C: Call>(call: &C) -> bool {
+    let shared = call.shared();
+    shared.target().cluster.set().live(shared) > 0
+}
+
+/// The line of those who may go where this call may; an answer where that is nowhere.
+fn line<C: Call>(call: &C) -> Result<LineId, Failed> {
+    let shared = call.shared();
+    let set = shared.target().cluster.set();
+    let scope = set.scope(shared);
+    match scope.registered() {
+        0 => Err(no_endpoints(call, scope.is_bound())),
+        _ => Ok(scope.id()),
     }
 }
 
 /// Every endpoint must pass a health check before its first call. The call waits for the first of those checks, for as
 /// long as for a connect.
-async fn first_pass<C: Call>(call: &C) -> Result<(), Failed> {
+async fn first_pass<C: Call>(call: &C, line: LineId) -> Result<(), Failed> {
     let target = call.shared().target();
     let (cluster, until) = (&target.cluster, until(call));
     let patience = until.min(Instant::now() + target.service.connect_timeout);
-    let _waiting = Waiting::enter(cluster, target.service.max_waiting, call)?;
-    let line = cluster.waiters.line_up();
+    let waiting = enter(call, line)?;
+    let line = waiting.line_up();
     loop {
-        if cluster.set().available() > 0 {
+        if is_live(call) {
             return Ok(());
         }
         if !cluster.awaits_first_check() || Instant::now() >= patience {
@@ -71,44 +86,57 @@ async fn first_pass<C: Call>(call: &C) -> Result<(), Failed> {
         let why = "no endpoint has passed its first health check";
         return Err(too_late(call, Phase::Connect, why));
     }
-    Err(all_down(cluster, cluster.last_failure(Instant::now())))
+    Err(all_down(call, cluster.last_failure(Instant::now())))
 }
 
 /// A place at the endpoint that is nearest to its return, one not tried before others; never one that must pass its
 /// first health check.
-fn nearest(cluster: &Cluster, tried: &Tried) -> Option<Place> {
-    let set = cluster.set();
-    let order = |e: &Arc<crate::endpoint::Endpoint>| (tried.contains(e.id), e.health.returns_at());
-    set.all
-        .iter()
-        .map(|m| &m.endpoint)
-        .filter(|e| !e.health.is_unchecked())
-        .min_by_key(|e| order(e))?
-        .place(0)
+fn nearest<C: Call>(call: &C) -> Option<Place> {
+    let (shared, tried) = (call.shared(), &call.course().tried);
+    let set = shared.target().cluster.set();
+    let order = |e: &&Arc<Endpoint>| (tried.contains(e.id), e.health.returns_at());
+    let scope = set.scope(shared);
+    let open = scope.endpoints().filter(|e| !e.health.is_unchecked());
+    open.min_by_key(order)?.place(0)
 }
 
-fn no_endpoints(cluster: &Cluster) -> Failed {
-    let why = cluster
-        .why_none()
-        .unwrap_or_else(|| "nothing is registered".into());
-    let outcome = if cluster.is_unknown() {
-        Outcome::UnknownService
-    } else {
-        Outcome::NoEndpoints
+/// Nothing is registered that the call may go to; in a lane that it is `bound` to, or anywhere.
+fn no_endpoints<C: Call>(call: &C, bound: bool) -> Failed {
+    let (shared, now) = (call.shared(), Instant::now());
+    let cluster = &shared.target().cluster;
+    let set = cluster.set();
+    let by_lane = || set.scope(shared).why(&cluster.name, &cluster.policy());
+    let why = match set.all.is_empty() {
+        true => cluster.why_none().map(|why| why.to_string()),
+        false => by_lane(),
     };
-    Failed::new(outcome, Instant::now()).because(&*why)
+    let outcome = match cluster.is_unknown() && !bound {
+        true => Outcome::UnknownService,
+        false => Outcome::NoEndpoints,
+    };
+    Failed::new(outcome, now).because(why.unwrap_or_else(|| "nothing is registered".into()))
 }
 
-/// The last connect's failure, told as the service's.
-pub(super) fn all_down(cluster: &Cluster, failed: Failed) -> Failed {
+/// The last connect's failure, told as the service's, or as that of the lane that the call may not leave.
+pub(super) fn all_down<C: Call>(call: &C, failed: Failed) -> Failed {
+    let shared = call.shared();
+    let cluster = &shared.target().cluster;
     let set = cluster.set();
-    let (all, down) = (set.all.len(), set.all.len() - set.available());
+    let scope = set.scope(shared);
+    let (all, live) = (scope.registered(), scope.live());
+    if scope.is_bound() && live == 0 {
+        return no_lane(failed, scope.why(&cluster.name, &cluster.policy()));
+    }
+    // What became of another lane's endpoint says nothing here.
+    let own = |id: u32| scope.endpoints().any(|it| it.id == id);
     let detail = match &failed.endpoint {
-        Some(last) => format!(
-            "{down} of {all} endpoints down, last {} {}",
+        Some(last) if own(last.id) => format!(
+            "{} of {all} endpoints down, last {} {}",
+            all - live,
             last.name,
             how(&failed)
         ),
+        Some(_) => "no endpoint is up".to_owned(),
         None => failed
             .detail
             .as_deref()
@@ -116,6 +144,14 @@ pub(super) fn all_down(cluster: &Cluster, failed: Failed) -> Failed {
             .to_owned(),
     };
     failed.because(detail)
+}
+
+/// The answer of a lane without `fallback`.
+fn no_lane(failed: Failed, why: Option<String>) -> Failed {
+    match why {
+        Some(why) => Failed::new(Outcome::NoEndpoints, failed.at).because(why),
+        None => failed,
+    }
 }
 
 /// How a connect failed, with the code that `tidegate explain` knows.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::*;
-use crate::call::{Aim, Course, Rider, Status, Target};
+use crate::call::{Aim, Attribute, Attributes, Course, Rider, Status, Target};
 use crate::cluster::{Cluster, Dial};
 use crate::config::{self, CallPolicy};
 use crate::metrics::CallCounters;
@@ -40,6 +40,12 @@ impl Call for Told {
     }
     fn course_mut(&mut self) -> &mut Course {
         &mut self.course
+    }
+}
+
+impl Attributes for Arc<Facts> {
+    fn attribute(&self, _: &crate::config::Key) -> Option<Attribute<'_>> {
+        None
     }
 }
 
@@ -94,6 +100,8 @@ fn call(name: &str, endpoints: u16, policy: CallPolicy) -> Told {
         addr: std::net::SocketAddr::from(([127, 0, 0, 1], port)).into(),
         weight: 1,
         revision: 1,
+        tags: Default::default(),
+        here: false,
     };
     cluster.apply((1..=endpoints).map(dial).collect(), None);
     let target = Arc::new(Aim {
