@@ -112,6 +112,40 @@ async fn a_call_costs_one_allocation() {
     }
 }
 
+#[tokio::test]
+async fn a_call_through_a_lane_to_a_preferred_instance_by_its_key_costs_no_more() {
+    let _alone = alone().await;
+    let server = Server::start(Act::Echo).await.unwrap();
+    let beside = Server::start(Act::Echo).await.unwrap();
+    let elsewhere = Server::start(Act::Echo).await.unwrap();
+    let (at, second, other) = (server.address(), beside.address(), elsewhere.address());
+    let service = format!(
+        "[[service]]\nname = \"lane\"\nendpoints = [\"{other}\", \
+         {{ address = \"{at}\", tags = {{ env = \"alice\", idc = \"a\", zone = \"z\" }} }}, \
+         {{ address = \"{second}\", tags = {{ env = \"alice\", idc = \"a\" }} }}]\n\
+         balance = \"consistent_hash\"\nhash_key = [\"raw_ring_hash_key\", \"source\"]\n\
+         prefer = [\"zone=z\"]\n\
+         [[service.lane]]\nwhen = {{ env = \"bob\", source = \"127.*\" }}\nuse = {{ env = \"bob\" }}\n\
+         [[service.lane]]\nwhen = {{ env = \"*\", source = \"127.*\" }}\n\
+         use = {{ env = \"{{env}}\", idc = \"{{RPC_PERSIST_IDC}}\" }}\nfallback = false\n"
+    );
+    let proxy = Setup::new("lane", &[]).more(&service).start();
+    let header = Header::default()
+        .int(10, "alice")
+        .string("RPC_PERSIST_IDC", "a");
+    let mut caller = proxy.caller_with(Framing::TtHeader, header).await;
+    for _ in 0..100 {
+        caller.echo("x").await;
+    }
+    let before = ALLOCATIONS.load(Relaxed);
+    for _ in 0..500 {
+        caller.echo("x").await;
+    }
+    let per_call = (ALLOCATIONS.load(Relaxed) - before) as f64 / 500.0;
+    assert!(per_call <= 1.05, "{per_call} allocations a call");
+    assert_eq!(server.calls(), 600);
+}
+
 /// The most bytes that were held at once, of which the account says so, while this ran.
 async fn most_held(what: impl Future<Output = ()>) -> usize {
     let done = AtomicBool::new(false);

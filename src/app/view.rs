@@ -1,5 +1,6 @@
 //! What `/services` shows: each service, each registered address, its state and why.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::breaker::{Snapshot, State};
 use crate::cluster::Cluster;
 use crate::config::{Listener, Source};
 use crate::discovery::Followed;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Part};
 use crate::registry::Shown;
 use crate::why::{self, Clock};
 
@@ -140,12 +141,13 @@ fn say_service(followed: &Followed) {
 fn service(followed: &Followed, clock: &Clock) -> Value {
     let cluster = &followed.cluster;
     let members = followed.members.load();
+    let (set, policy) = (cluster.set(), cluster.policy());
+    let preferred = set.preferred();
     let endpoints: Vec<Value> = members
         .shown
         .iter()
-        .map(|shown| registered(cluster, shown, clock))
+        .map(|shown| registered(cluster, shown, &preferred, clock))
         .collect();
-    let (set, policy) = (cluster.set(), cluster.policy());
     let breakers: Vec<Value> = cluster
         .breakers(clock.now)
         .iter()
@@ -160,6 +162,7 @@ fn service(followed: &Followed, clock: &Clock) -> Value {
         "problem": cluster.why_none().filter(|_| set.all.is_empty()).as_deref(),
         "calls_in_flight": in_flight,
         "up": set.available(),
+        "lanes": set.parts().iter().map(part).collect::<Vec<_>>(),
         "endpoints": endpoints,
         "breakers": breakers,
         "retry_budget": {
@@ -170,8 +173,18 @@ fn service(followed: &Followed, clock: &Clock) -> Value {
     })
 }
 
+/// A lane, or the baseline, or what is preferred.
+fn part(part: &Part) -> Value {
+    json!({
+        "name": part.name,
+        "live": part.live,
+        "registered": part.registered,
+        "preferred": part.preferred.as_ref().map(|it| it.to_string()),
+    })
+}
+
 /// One registered address. A host name with several addresses shows the first.
-fn registered(cluster: &Cluster, shown: &Shown, clock: &Clock) -> Value {
+fn registered(cluster: &Cluster, shown: &Shown, preferred: &HashSet<u32>, clock: &Clock) -> Value {
     let endpoint = shown.dial.as_ref().and_then(|addr| cluster.endpoint(addr));
     let mut value = json!({
         "registered": shown.instance.address,
@@ -186,6 +199,7 @@ fn registered(cluster: &Cluster, shown: &Shown, clock: &Clock) -> Value {
     });
     if let (Some(endpoint), Some(object)) = (endpoint, value.as_object_mut()) {
         object.extend(state(cluster, &endpoint, clock));
+        object.insert("preferred".into(), preferred.contains(&endpoint.id).into());
     }
     value
 }

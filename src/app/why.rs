@@ -59,6 +59,7 @@ fn one(followed: &Followed, clock: &Clock) -> String {
     let mut text = with_whole(cluster, clock, |whole| {
         format!("{}: {}\n", cluster.name, whole.sentence())
     });
+    lanes(&mut text, cluster);
     for (name, sentence) in endpoints(followed, clock) {
         let _ = writeln!(text, "  endpoint {name}: {sentence}");
     }
@@ -77,14 +78,41 @@ fn one(followed: &Followed, clock: &Clock) -> String {
     text
 }
 
-/// What is registered, by the address that is dialled, each with its sentence.
+/// Lanes told, at most.
+const LANES: usize = 32;
+
+/// A line for each lane, the baseline and what is preferred.
+fn lanes(text: &mut String, cluster: &Cluster) {
+    let parts = cluster.set().parts();
+    for part in parts.iter().take(LANES) {
+        let _ = writeln!(text, "  {part}");
+    }
+    if parts.len() > LANES {
+        let _ = writeln!(text, "  and {} lanes more", parts.len() - LANES);
+    }
+}
+
+/// What is registered, by the address that is dialled, with its lane's tags, each with its sentence.
 fn endpoints(followed: &Followed, clock: &Clock) -> Vec<(String, String)> {
-    let members = followed.members.load();
-    members
-        .shown
-        .iter()
-        .map(|shown| (called(shown), state_of(&followed.cluster, shown, clock)))
-        .collect()
+    let (members, cluster) = (followed.members.load(), &followed.cluster);
+    let set = cluster.set();
+    let preferred = set.preferred();
+    let is_preferred = |shown: &Shown| {
+        let endpoint = shown.dial.as_ref().and_then(|addr| cluster.endpoint(addr));
+        endpoint.is_some_and(|it| preferred.contains(&it.id))
+    };
+    let name = |shown: &Shown| {
+        let mut marks = set.lane_tags(&shown.instance.tags);
+        if !preferred.is_empty() && is_preferred(shown) {
+            marks.push("preferred".to_owned());
+        }
+        match marks.as_slice() {
+            [] => called(shown),
+            marks => format!("{} [{}]", called(shown), marks.join(", ")),
+        }
+    };
+    let told = |shown: &Shown| (name(shown), state_of(cluster, shown, clock));
+    members.shown.iter().map(told).collect()
 }
 
 /// `10.0.0.1:8888`, or `item.local:8888 (10.0.0.1:8888)` where the registered address is another.

@@ -1,9 +1,10 @@
 //! Lanes and preferences as people are shown them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use super::group::Group;
+use super::lanes::named as named_as;
 use super::{EndpointSet, Member};
 
 /// A part of a set's endpoints.
@@ -75,6 +76,15 @@ impl EndpointSet {
             registered: it.registered,
             preferred: None,
         })
+    }
+
+    /// Of an instance's tags those that lanes name, as `env=alice`.
+    pub fn lane_tags(&self, tags: &BTreeMap<String, String>) -> Vec<String> {
+        let named = tags.iter().filter(|(tag, value)| {
+            !value.is_empty() && self.lanes.named.iter().any(|it| **it == ***tag)
+        });
+        let shown = named.map(|(tag, value)| named_as(std::iter::once((&**tag, value.clone()))));
+        shown.collect()
     }
 
     /// The numbers of the endpoints that calls go to first.
