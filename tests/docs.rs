@@ -98,7 +98,9 @@ fn keys(table: &Table, path: &str, found: &mut Vec<(String, String)>) {
         };
         match value {
             // Its keys are free to choose.
-            Value::Table(_) if key == "tags" => found.push((path.to_owned(), key.clone())),
+            Value::Table(_) if ["tags", "when", "use"].contains(&key.as_str()) => {
+                found.push((path.to_owned(), key.clone()));
+            }
             Value::Table(table) => keys(table, &inner, found),
             Value::Array(items) => {
                 let tables: Vec<_> = items.iter().filter_map(Value::as_table).collect();
