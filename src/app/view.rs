@@ -179,7 +179,7 @@ fn part(part: &Part) -> Value {
         "name": part.name,
         "live": part.live,
         "registered": part.registered,
-        "preferred": part.preferred.as_ref().map(|it| it.to_string()),
+        "preferred": part.preferred.as_ref().map(ToString::to_string),
     })
 }
 

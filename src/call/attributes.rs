@@ -56,7 +56,6 @@ impl<'a> Attribute<'a> {
     }
 
     /// These bytes; there is at least one.
-    #[cfg(test)]
     pub fn of_bytes(said: &'a [u8]) -> Self {
         Self(Said::Bytes(said))
     }

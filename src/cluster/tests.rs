@@ -2,7 +2,9 @@
 use std::net::SocketAddr;
 
 use super::*;
-use crate::endpoint::Pick;
+use crate::call::{Attribute, Attributes};
+use crate::config::Key;
+use crate::endpoint::{Pick, Tags};
 
 fn cluster() -> Arc<Cluster> {
     Cluster::new(
@@ -112,4 +114,49 @@ async fn an_empty_service_says_why() {
     assert!(cluster.why_none().unwrap().contains("could not be read"));
     cluster.apply(Vec::new(), Some("nothing is registered".into()));
     assert_eq!(&*cluster.why_none().unwrap(), "nothing is registered");
+}
+
+#[tokio::test]
+async fn a_change_of_tags_or_of_lanes_alone_makes_the_set_anew() {
+    struct Alice;
+    impl Attributes for Alice {
+        fn attribute(&self, _: &Key) -> Option<Attribute<'_>> {
+            Some(Attribute::of_bytes(b"alice"))
+        }
+    }
+    let policy = |table: &str| {
+        let text = format!(
+            "[[listener]]\nname='s'\nlisten='127.0.0.1:1'\nservice='s'\n\
+             [[service]]\nname='s'\nendpoints=['127.0.0.1:2']\n{table}"
+        );
+        let config = crate::config::Config::from_str("t", &text).unwrap();
+        Arc::new(config.policy_of("s").clone())
+    };
+    let tagged = |port, env: &str| Dial {
+        tags: Tags::of(&Arc::new(crate::registry::Instance {
+            address: String::new(),
+            network: "tcp".into(),
+            key: String::new(),
+            weight: 1,
+            tags: [("env".to_owned(), env.to_owned())].into(),
+            revision: 1,
+            notes: Vec::new(),
+        })),
+        ..dial(port, 1)
+    };
+    let cluster = cluster();
+    cluster.apply(vec![dial(1, 1), tagged(2, "alice")], None);
+    let live = || cluster.set().live(&Alice);
+    assert_eq!(live(), 2);
+    cluster.set_policy(&policy(
+        "[[service.lane]]\nwhen={env='*'}\nuse={env='{env}'}\nfallback=false",
+    ));
+    assert_eq!(live(), 1);
+    cluster.apply(vec![tagged(1, "alice"), tagged(2, "alice")], None);
+    assert_eq!(live(), 2);
+    cluster.apply(vec![dial(1, 1), tagged(2, "bob")], None);
+    assert_eq!(live(), 0);
+    cluster.set_policy(&policy("prefer=['env=bob']"));
+    assert_eq!(live(), 2);
+    assert_eq!(cluster.set().preferred().len(), 1);
 }
