@@ -121,6 +121,7 @@ impl App {
         let bound = bind(&config.listeners)?;
         discovery.set_registries(registries);
         discovery.set_own_listeners(bound.iter().map(|b| dialled(&b.addr)).collect());
+        discovery.set_rewrites(&config.rewrites);
         buffer::set_limit(config.runtime.max_buffered);
         let routes = Routes::new(discovery.clone());
         routes.set_table(table(&config, &discovery, &HashMap::new()));

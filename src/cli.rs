@@ -23,7 +23,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use hyper::Method;
 
-use crate::config::{Admin, Config, ConfigErrors, Flags, ListenAddr};
+use crate::config::{Admin, Config, ConfigErrors, Flags, ListenAddr, Source};
+use crate::registry;
 
 /// A check failed, or the running tidegate refused.
 pub const REFUSED: u8 = 1;
@@ -217,11 +218,24 @@ fn check(args: &CheckArgs) -> Done {
         tell(format_args!("warning: {warning}"));
     }
     print(config.to_toml().trim_end());
+    tell_rewritten(&config);
     // Last, so that it is what a person sees below a long config.
     for sentence in config.breakers(args.rate) {
         tell(sentence);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the rewrite rules make of the endpoints that stand in the config.
+fn tell_rewritten(config: &Config) {
+    for service in &config.services {
+        let Source::Static(endpoints) = &service.source else {
+            continue;
+        };
+        for line in registry::preview(&config.rewrites, &service.name, endpoints) {
+            tell(format_args!("endpoint of {}: {line}", service.name));
+        }
+    }
 }
 
 fn ask(args: &AskArgs, method: &Method, path: &str) -> Done {

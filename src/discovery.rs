@@ -18,21 +18,24 @@ use crate::endpoint::{Endpoint, Tags};
 use crate::platform;
 use crate::registry::{
     self, Class, Code, DialAddr, Fixed, Host, Interface, Member, MemberPolicy, Members, Registry,
-    Shown, Suspicious,
+    Rewrites, Shown, Suspicious,
 };
 
 mod index;
 mod listed;
 mod open;
+mod rewrites;
 
 pub use index::{AddressIndex, Registered, Services};
 pub use listed::Listed;
+use rewrites::{Hits, Rules};
 
 /// All registries, and this host as the classification of addresses needs it.
 pub struct Discovery {
     registries: ArcSwap<HashMap<Arc<str>, Arc<dyn Registry>>>,
     index: Arc<AddressIndex>,
     host: Arc<Host>,
+    rules: Arc<Rules>,
     control: Handle,
 }
 
@@ -46,6 +49,7 @@ pub struct Followed {
     pub source: Source,
     policy: watch::Sender<MemberPolicy>,
     registered: Arc<Mutex<Registered>>,
+    rules: Arc<Rules>,
     task: AbortHandle,
     /// A watch ends with the registry it is of.
     registry: Arc<dyn Registry>,
@@ -62,14 +66,22 @@ impl Followed {
     #[must_use]
     pub fn at(&self, addr: SocketAddr) -> Option<Arc<Endpoint>> {
         let members = self.members.load();
-        let mut dialled = members.shown.iter().filter_map(|it| it.dial.as_ref());
-        self.cluster.endpoint(dialled.find(|it| **it == addr)?)
+        let mut there = members.shown.iter().filter(|it| it.socket() == Some(addr));
+        self.cluster
+            .endpoint(there.find_map(|it| it.dial.as_ref())?)
     }
 
-    /// Another policy, after a reload.
+    /// Another policy, after a reload, with the rewrite rules that are in force now.
     pub fn set_policy(&self, policy: &Arc<Policy>, fixed: bool) {
         self.cluster.set_policy(policy);
-        self.policy.send_replace(member_policy(policy, fixed));
+        let rewrites = self.rules.of(&self.cluster.name);
+        self.policy
+            .send_replace(member_policy(policy, fixed, rewrites));
+    }
+
+    /// How many of its registered addresses each rewrite rule takes, by the rule's label.
+    pub fn rewritten(&self) -> Vec<(Arc<str>, i64)> {
+        rewrites::rewritten(&self.members.load())
     }
 }
 
@@ -81,6 +93,7 @@ impl Discovery {
             registries: ArcSwap::default(),
             index: Arc::default(),
             host,
+            rules: Rules::new(),
             control,
         })
     }
@@ -147,6 +160,12 @@ impl Discovery {
         self.registries.store(Arc::new(all));
     }
 
+    /// Puts rewrite rules in force: for services that are followed from now on, and for the others with their next
+    /// policy.
+    pub fn set_rewrites(&self, rules: &[config::Rewrite]) {
+        self.rules.set(rules);
+    }
+
     /// Follows a service of the config; what is known of it stays, where it was followed `before`.
     pub fn follow(
         &self,
@@ -186,7 +205,11 @@ impl Discovery {
         let known = registry.watch(&cluster.name);
         let asked = Arc::downgrade(&registry);
         cluster.set_trouble(Box::new(move || asked.upgrade()?.status().last_error));
-        let (policy, policies) = watch::channel(member_policy(&cluster.policy(), fixed));
+        let (policy, policies) = watch::channel(member_policy(
+            &cluster.policy(),
+            fixed,
+            self.rules.of(&cluster.name),
+        ));
         let members = Arc::new(ArcSwap::from_pointee(Members::default()));
         let registered = before.map(|before| before.registered.clone());
         let registered = registered.unwrap_or_else(|| {
@@ -196,8 +219,10 @@ impl Discovery {
         let apply = {
             let (cluster, members) = (Arc::downgrade(&cluster), members.clone());
             let registered = registered.clone();
+            let hits = Hits::new(self.rules.clone());
             move |now: Arc<Members>| {
                 members.store(now.clone());
+                hits.count(&now);
                 if now.known {
                     registered.lock().set(addresses(&now), Instant::now());
                 }
@@ -225,6 +250,7 @@ impl Discovery {
             source,
             policy,
             registered,
+            rules: self.rules.clone(),
             task,
             registry,
         })
@@ -259,7 +285,7 @@ fn dials(list: &[Member]) -> Vec<Dial> {
             revision: m.instance.revision,
             tags: Tags::of(&m.instance),
             here: matches!(
-                m.class,
+                m.rewritten.as_ref().map_or(m.class, |it| it.class),
                 Class::ThisHost | Class::Loopback | Class::UnixSocket
             ),
         })
@@ -285,12 +311,13 @@ fn why(members: &Members) -> Option<Arc<str>> {
             let code = s
                 .code
                 .map_or(String::new(), |code| format!("{} ", code.label()));
-            let why = if s.class.suspicious() {
+            let why = if s.dialled_class().suspicious() {
                 format!(", {}", s.why)
             } else {
                 String::new()
             };
-            format!("{} ({code}{}{why})", s.instance.address, s.class.label())
+            let class = s.dialled_class().label();
+            format!("{} ({code}{class}{why})", s.before_and_after())
         })
         .collect();
     let all = members.shown.len();
@@ -319,7 +346,7 @@ fn findings(cluster: &Cluster, members: &Members) {
     }
 }
 
-fn member_policy(policy: &Policy, fixed: bool) -> MemberPolicy {
+fn member_policy(policy: &Policy, fixed: bool, rewrites: Arc<Rewrites>) -> MemberPolicy {
     let suspicious = match policy.suspicious {
         // What stands in the config is meant.
         _ if fixed => Suspicious::Allow,
@@ -330,6 +357,7 @@ fn member_policy(policy: &Policy, fixed: bool) -> MemberPolicy {
     MemberPolicy {
         suspicious,
         empty_grace: policy.empty_grace,
+        rewrites,
     }
 }
 

@@ -15,8 +15,8 @@
 //!
 //! Beside the way: [`outcome`] is the one table of everything that can end a call, [`call`] and [`rpc`] are what
 //! travels, [`cluster`] is what a service's calls share, with its [`rate`] and its retry [`budget`], [`discovery`]
-//! binds clusters to their [`registry`], [`config`], [`metrics`], [`window`] and [`platform`] are leaves, [`why`]
-//! says why a state is what it is, [`redirect`] makes the firewall's rules, and [`app`] builds all of it.
+//! binds clusters to their [`registry`], [`config`], [`metadata`], [`metrics`], [`window`] and [`platform`] are leaves,
+//! [`why`] says why a state is what it is, [`redirect`] makes the firewall's rules, and [`app`] builds all of it.
 #![warn(missing_docs)]
 
 pub mod admin;
@@ -35,6 +35,7 @@ pub mod frame;
 pub mod health;
 pub mod listener;
 pub mod log;
+pub mod metadata;
 pub mod metrics;
 pub mod outcome;
 pub mod platform;

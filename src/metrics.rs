@@ -30,6 +30,7 @@ mod listener;
 pub mod names;
 mod process;
 mod registry;
+mod rewrite;
 mod scope;
 mod service;
 
@@ -40,6 +41,7 @@ pub use histogram::{Histogram, LONGEST};
 pub use listener::ListenerMetrics;
 pub use process::{ProcessWide, process_wide};
 pub use registry::RegistryMetrics;
+pub use rewrite::RewriteMetrics;
 pub use scope::{Counter, Gauge, Timestamp};
 pub use service::ServiceMetrics;
 

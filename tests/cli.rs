@@ -92,9 +92,53 @@ fn check_prints_what_takes_effect_and_that_checks_the_same() {
 #[test]
 fn check_merges_files_left_to_right() {
     let bench = Bench::new();
-    let (base, over) = (example("tidegate.toml"), example("overlay-dev.toml"));
+    let (base, over) = (example("base.toml"), example("dev.toml"));
     let (printed, _) = bench.exits(&format!("check -c {base} -c {over}"), 0);
     assert!(printed.contains("suspicious = \"allow\""), "{printed}");
+}
+
+#[test]
+fn check_prints_the_rewrite_rules_and_what_they_make_of_endpoints() {
+    let bench = Bench::new();
+    let text = "[[listener]]\nname = 'l'\nlisten = '127.0.0.1:18890'\nservice = 's'\n\
+                [[service]]\nname = 's'\nendpoints = ['10.0.0.7:8888', '192.0.2.1:8888', 'h:1']\n";
+    bench.file("base.toml", text);
+    let rules = "# The office.\n[[rewrite]]\nname = 'office'\ncidr = '10.0.0.0/8'\n\
+                 host = '203.0.113.7'\nport = 30080\n\
+                 [[rewrite]]\naddress = '192.0.2.1:8888'\nhost = 'gw.example'\n\
+                 [[rewrite]]\ncidr = '10.1.0.0/16'\nport = 1\n";
+    bench.file("dev.toml", rules);
+    let (printed, told) = bench.exits("check -c base.toml -c dev.toml", 0);
+    let lines = [
+        "endpoint of s: 10.0.0.7:8888 → 203.0.113.7:30080 (rewrite \"office\", dev.toml:2)",
+        "endpoint of s: 192.0.2.1:8888 → gw.example:8888 (rewrite dev.toml:7)",
+    ];
+    // What `h` stands for decides over it, and nothing is resolved here.
+    let said: Vec<&str> = told
+        .lines()
+        .filter(|line| line.starts_with("endpoint"))
+        .collect();
+    assert_eq!(said, lines);
+    assert!(
+        told.starts_with(
+            "warning: dev.toml:10:1: the rule never matches: the one \"office\" at dev.toml:2"
+        ),
+        "{told}"
+    );
+    assert!(printed.contains("cidr = \"10.0.0.0/8\""), "{printed}");
+    bench.file("printed.toml", &printed);
+    let (again, _) = bench.exits("check -c printed.toml", 0);
+    assert_eq!(again, printed);
+}
+
+#[test]
+fn every_example_of_an_environment_checks() {
+    let bench = Bench::new();
+    for name in ["dev.toml", "test.toml", "prod.toml"] {
+        let (base, over) = (example("base.toml"), example(name));
+        let (_, told) = bench.exits(&format!("check -c {base} -c {over}"), 0);
+        assert!(!told.contains("warning"), "{told}");
+    }
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn keys(table: &Table, path: &str, found: &mut Vec<(String, String)>) {
         };
         match value {
             // Its keys are free to choose.
-            Value::Table(_) if ["tags", "when", "use"].contains(&key.as_str()) => {
+            Value::Table(_) if ["tags", "tag", "when", "use"].contains(&key.as_str()) => {
                 found.push((path.to_owned(), key.clone()));
             }
             Value::Table(table) => keys(table, &inner, found),

@@ -63,6 +63,7 @@ impl App {
         let bound = bind(&added)?;
         // From here on nothing can fail.
         self.discovery.set_registries(registries);
+        self.discovery.set_rewrites(&new.rewrites);
         buffer::set_limit(new.runtime.max_buffered);
         let services = kept_services(&old, new, &self.routes.table().services);
         self.routes
@@ -177,6 +178,9 @@ fn differences(old: &Config, new: &Config) -> Vec<String> {
     }
     if old.registries != new.registries {
         words.push("registries changed".to_owned());
+    }
+    if old.rewrites != new.rewrites {
+        words.push("rewrites changed".to_owned());
     }
     if old.defaults != new.defaults {
         words.push("defaults changed".to_owned());

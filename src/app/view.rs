@@ -1,6 +1,6 @@
 //! What `/services` shows: each service, each registered address, its state and why.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,12 +60,8 @@ impl App {
                 })
             })
             .collect();
-        let services: Vec<Value> = self
-            .routes
-            .followed()
-            .iter()
-            .map(|f| service(f, &clock))
-            .collect();
+        let followed = self.routes.followed();
+        let services: Vec<Value> = followed.iter().map(|f| service(f, &clock)).collect();
         let listeners: Vec<Value> = self
             .doors
             .lock()
@@ -81,8 +77,8 @@ impl App {
             })
             .collect();
         json!({
-            "listeners": listeners, "registries": registries, "services": services,
-            "services_left_out": self.routes.left_out(), "draining": self.is_draining(),
+            "listeners": listeners, "registries": registries, "rewrites": self.rewrites(&followed),
+            "services": services, "services_left_out": self.routes.left_out(), "draining": self.is_draining(),
         })
     }
 
@@ -92,6 +88,20 @@ impl App {
         let here = all.iter().filter(|it| *it.registry == *registry);
         here.map(|it| json!({ "services": it.names, "found": it.found, "problem": it.problem.as_deref() }))
             .collect()
+    }
+
+    /// The rewrite rules, each with how many registered addresses it takes.
+    fn rewrites(&self, followed: &[Arc<Followed>]) -> Vec<Value> {
+        let mut taken: HashMap<Arc<str>, i64> = HashMap::new();
+        for (label, n) in followed.iter().flat_map(|it| it.rewritten()) {
+            *taken.entry(label).or_default() += n;
+        }
+        let config = self.config();
+        let rule = |rule: &crate::config::Rewrite| {
+            let addresses = taken.get(&rule.label()).copied().unwrap_or(0);
+            json!({ "rule": rule.to_string(), "addresses": addresses })
+        };
+        config.rewrites.iter().map(rule).collect()
     }
 }
 
@@ -123,11 +133,8 @@ fn say_service(followed: &Followed) {
                 .code
                 .map_or(String::new(), |code| format!(" {}", code.label()));
             let unused = if shown.used { "" } else { ", not used" };
-            format!(
-                "{} ({}{code}{unused})",
-                shown.instance.address,
-                shown.class.label()
-            )
+            let (address, class) = (shown.before_and_after(), shown.dialled_class().label());
+            format!("{address} ({class}{code}{unused})")
         })
         .collect();
     let addresses = match (addresses.as_slice(), members.known) {
@@ -191,6 +198,9 @@ fn registered(cluster: &Cluster, shown: &Shown, preferred: &HashSet<u32>, clock:
         "key": shown.instance.key,
         "class": shown.class.label(),
         "findings": shown.code.iter().chain(&shown.more).map(|code| code.label()).collect::<Vec<_>>(),
+        "rewritten": shown.rewritten.as_ref().map(|it| json!({
+            "to": &*it.to, "class": it.class.label(), "rule": &*it.rule,
+        })),
         "dial": shown.dial.as_ref().map(ToString::to_string),
         "used": shown.used,
         "weight": shown.instance.weight,

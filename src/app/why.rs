@@ -115,12 +115,16 @@ fn endpoints(followed: &Followed, clock: &Clock) -> Vec<(String, String)> {
     members.shown.iter().map(told).collect()
 }
 
-/// `10.0.0.1:8888`, or `item.local:8888 (10.0.0.1:8888)` where the registered address is another.
+/// `10.0.0.1:8888`; `item.local:8888 (10.0.0.1:8888)` where the registered address is another; and
+/// `10.0.0.7:8888 → 203.0.113.7:30080 (rewrite "office", dev.toml:4)` where a rule made another of it.
 fn called(shown: &Shown) -> String {
-    let registered = &shown.instance.address;
+    let leads_to = shown.rewritten.as_ref().map(|it| &*it.to);
+    let known = leads_to.unwrap_or(&shown.instance.address);
     match &shown.dial {
-        Some(dial) if dial.to_string() != *registered => format!("{registered} ({dial})"),
-        _ => registered.clone(),
+        Some(dial) if dial.to_string() != *known => {
+            format!("{} ({dial})", shown.before_and_after())
+        }
+        _ => shown.before_and_after(),
     }
 }
 
@@ -141,7 +145,9 @@ fn state_of(cluster: &Cluster, shown: &Shown, clock: &Clock) -> String {
 fn one_endpoint(followed: &Followed, named: &str, clock: &Clock) -> Result<String, String> {
     let (cluster, members) = (&followed.cluster, followed.members.load());
     let is_it = |shown: &&Shown| {
+        let leads_to = shown.rewritten.as_ref().map(|it| &*it.to);
         shown.instance.address == named
+            || leads_to == Some(named)
             || shown
                 .dial
                 .as_ref()

@@ -18,6 +18,7 @@ mod problem;
 mod registry;
 mod report;
 mod resilience;
+mod rewrite;
 mod types;
 mod units;
 
@@ -43,6 +44,7 @@ pub use resilience::{
     BreakerPolicy, CheckKind, Counted, EjectionPolicy, HealthCheck, Preset, RateLimit, RetryBudget,
     Share,
 };
+pub use rewrite::{Cidr, Line, NewHost, NoCidr, Rewrite};
 pub use types::{
     Admin, ListenAddr, Listener, Log, LogFormat, MetricsListen, NoListenAddr, Protocol, Runtime,
     SOCKET_MODE, Service, Source, StaticEndpoint,
@@ -67,6 +69,8 @@ pub struct Config {
     pub registries: Vec<Registry>,
     /// The ways in; at least one.
     pub listeners: Vec<Listener>,
+    /// Which registered addresses are another one from here; the first that takes one counts.
+    pub rewrites: Vec<Rewrite>,
     /// The policy of services that have no table of their own.
     pub defaults: Policy,
     /// Every service that the config names, those included that only a listener names.

@@ -12,8 +12,8 @@ use serde::{Serialize, Serializer, ser::Error};
 use toml::{Table, Value};
 
 use super::{
-    Admin, Config, Listener, Log, MetricsListen, Policy, Registry, Runtime, Service, Source,
-    StaticEndpoint, units,
+    Admin, Config, Listener, Log, MetricsListen, Policy, Registry, Rewrite, Runtime, Service,
+    Source, StaticEndpoint, units,
 };
 
 /// What a file with everything in it would say.
@@ -26,6 +26,8 @@ struct Printed<'a> {
     log: &'a Log,
     registry: &'a [Registry],
     listener: &'a [Listener],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    rewrite: &'a [Rewrite],
     defaults: &'a Policy,
     service: Vec<PrintedService<'a>>,
 }
@@ -88,6 +90,7 @@ impl Serialize for Config {
             log: &self.log,
             registry: &self.registries,
             listener: &self.listeners,
+            rewrite: &self.rewrites,
             defaults: &self.defaults,
             service: services.map_err(S::Error::custom)?,
         }

@@ -56,13 +56,40 @@ fn every_example_loads() {
         assert!(!config.listeners.is_empty(), "{name}");
         assert_eq!(config.warnings(), [], "{name}");
     }
-    let base = examples().join("tidegate.toml");
-    let overlay = examples().join("overlay-dev.toml");
-    let config = Config::load(&[base, overlay]).unwrap();
-    let item = config.service("shop.item").unwrap();
+}
+
+#[test]
+fn an_environment_is_one_small_file_over_the_base() {
+    let over_base = |name: &str| {
+        let files = ["base.toml", name].map(|it| examples().join(it));
+        let config = Config::load(&files).unwrap_or_else(|errors| panic!("{errors}"));
+        assert_eq!(config.warnings(), [], "{name}");
+        let text = std::fs::read_to_string(&files[1]).unwrap();
+        assert!(text.lines().count() <= 30, "{name}");
+        let item = config.service("shop.item").unwrap().clone();
+        assert!(item.policy.call.read_deadline.explicit, "{name}");
+        (config, item)
+    };
+    let (dev, item) = over_base("dev.toml");
     assert!(matches!(&item.source, Source::Static(all) if all[0].address == "127.0.0.1:9001"));
-    assert_eq!(item.policy.suspicious, Suspicious::Allow);
-    assert!(item.policy.call.read_deadline.explicit);
+    assert_eq!(dev.defaults.suspicious, Suspicious::Allow);
+    assert_eq!(dev.rewrites.len(), 2);
+    let (test, item) = over_base("test.toml");
+    assert!(matches!(item.source, Source::Registry(_)));
+    assert_eq!(test.rewrites[0].port, Some(30080));
+    let (prod, _) = over_base("prod.toml");
+    assert_eq!(prod.defaults.suspicious, Suspicious::Refuse);
+    // Alone it is one, too.
+    assert_eq!(example("base.toml").warnings(), []);
+    // An environment may itself be a base.
+    let files = ["base.toml", "test.toml", "dev.toml"].map(|it| examples().join(it));
+    let names = |config: &Config| -> Vec<String> {
+        let rules = config.rewrites.iter();
+        rules.map(|rule| rule.label().to_string()).collect()
+    };
+    let both = Config::load(&files).unwrap();
+    assert_eq!(names(&both), ["pods", "containers", "wildcard"]);
+    assert_eq!(both.warnings(), []);
 }
 
 #[test]
@@ -87,7 +114,7 @@ fn the_main_example_shows_every_key_of_the_schema() {
         "retry_budget",
         "health_check",
     ];
-    let arrays = ["registry", "listener", "service", "lane"];
+    let arrays = ["registry", "listener", "rewrite", "service", "lane"];
     for path in schema(&text) {
         let key = path.rsplit('.').next().unwrap();
         let table = tables.contains(&key) || arrays.contains(&key);
@@ -99,6 +126,7 @@ fn the_main_example_shows_every_key_of_the_schema() {
         "defaults.health_check.required",
         "service.breaker.counts",
         "registry.tls.domain",
+        "rewrite.tag",
         "service.method.tries",
         "service.endpoints.tags",
         "service.lane.fallback",
@@ -144,11 +172,22 @@ fn what_the_main_example_shows_as_built_in_is_built_in() {
 #[test]
 fn the_printed_config_loads_as_the_same_config() {
     let mut texts = vec![everything()];
-    for name in ["minimal.toml", "file-registry.toml", "tidegate.toml"] {
+    for name in [
+        "minimal.toml",
+        "file-registry.toml",
+        "tidegate.toml",
+        "base.toml",
+    ] {
         texts.push(std::fs::read_to_string(examples().join(name)).unwrap());
     }
     texts.push("[admin]\nlisten = \"off\"\n[[listener]]\nname='a'\nlisten='[::1]:1'\n".into());
     texts.push("[[listener]]\nname='a$${X}'\nlisten='[::1]:1'\n".into());
+    texts.push(
+        "[[rewrite]]\nservice='*'\nhost='h-1.x_y.'\ntag={'a b'='$${X}','c.d'=''}\n\
+         [[rewrite]]\nname='n'\ncidr='::ffff:10.0.0.0/104'\naddress='@x'\nport=1\n\
+         [[listener]]\nname='a'\nlisten='[::1]:1'\n"
+            .into(),
+    );
     for text in texts {
         let mut config = Config::from_str("first", &text).unwrap();
         if let Some(Registry::Etcd(etcd)) = config.registries.first_mut() {

@@ -184,6 +184,8 @@ table! {
         &["registry", "cause"], "Watches of the registry that had to start again, by cause.");
     SERVICES_LEFT_OUT = gauge("tidegate_services_left_out", &[],
         "Services that are listed but not followed, because there are more than max_services.");
+    REWRITE_ADDRESSES = gauge("tidegate_rewrite_addresses", &["rule"],
+        "Registered addresses that a rewrite rule maps to another one now, by the rule's name or its place.");
     CONFIG_SUCCESSFUL = gauge("tidegate_config_last_reload_successful", &[],
         "1 if the last load of the configuration was taken, 0 if it was refused.");
     CONFIG_TIMESTAMP = gauge("tidegate_config_last_reload_success_timestamp_seconds", &[],

@@ -24,6 +24,7 @@ struct Everything {
     calls: CallCounters,
     endpoint: EndpointMetrics,
     registry: RegistryMetrics,
+    rewrites: RewriteMetrics,
 }
 
 impl Everything {
@@ -35,6 +36,7 @@ impl Everything {
             calls: CallCounters::new(name, name, "Get"),
             endpoint: EndpointMetrics::new(name, "10.0.0.1:1"),
             registry: RegistryMetrics::new(name),
+            rewrites: RewriteMetrics::new([&name.into()]),
         }
     }
 
@@ -71,6 +73,7 @@ impl Everything {
         self.registry.update("put");
         self.registry.skipped("R09");
         self.registry.watch_restarted("compacted");
+        assert!(self.rewrites.addresses("nobody's").is_none());
     }
 }
 
@@ -80,7 +83,8 @@ fn every_metric_of_the_table_is_rendered_with_help_and_labels() {
     everything.count();
     let text = render();
     for metric in names::ALL {
-        assert!(text.contains(&format!("# HELP {} {}\n", metric.name, metric.help)));
+        let help = format!("# HELP {} {}\n", metric.name, metric.help);
+        assert!(text.contains(&help), "{help}");
         let kind = match metric.kind {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",

@@ -1,24 +1,40 @@
 //! From a registered instance to the addresses that could be dialled for it, each with its class
 //! and findings. What of them may be used is [`Membership`](super::Membership)'s to say.
 
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use super::rewrite::{Ip, Rule, Ruling, last_port};
 use super::{
-    Address, Class, Code, DialAddr, Found, Host, Instance, Resolved, classify, fixed, parse,
+    Address, Class, Code, DialAddr, Found, Host, Instance, Malformed, Resolved, Rewrites,
+    Rewritten, classify, fixed, parse,
 };
+use crate::config::NewHost;
 
 /// One address of one instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Candidate {
     pub(super) instance: Arc<Instance>,
+    /// The class of what is registered.
     pub(super) class: Class,
+    /// What is registered, resolved where it is a name; `None` where it has no IP address, or none that is known.
+    pub(super) registered: Option<SocketAddr>,
+    /// What a rule made of it.
+    pub(super) rewritten: Option<Rewritten>,
     /// The findings, the gravest first.
     pub(super) codes: Vec<Code>,
     /// What calls would go to; only where the class is dialable.
     pub(super) dial: Option<DialAddr>,
     /// Why it is not dialled, or what is remarkable about it; may be empty.
     pub(super) why: String,
+}
+
+/// What decides over an instance besides itself.
+pub(super) struct World<'a> {
+    pub(super) host: &'a Host,
+    pub(super) names: &'a Resolved,
+    pub(super) rewrites: &'a Rewrites,
 }
 
 impl Candidate {
@@ -33,90 +49,281 @@ impl Candidate {
         Candidate {
             instance: Arc::clone(instance),
             class,
+            registered: None,
+            rewritten: None,
             codes,
             dial: None,
             why: why.into(),
         }
     }
 
+    /// The class that counts: that of what is dialled.
+    pub(super) fn dialled_class(&self) -> Class {
+        self.rewritten.as_ref().map_or(self.class, |it| it.class)
+    }
+
+    /// A host name that was not looked up yet.
+    pub(super) fn is_pending(&self) -> bool {
+        self.dialled_class() == Class::Unresolvable && !self.codes.contains(&Code::R17)
+    }
+
     /// Whether it counts as "something else is registered" beside a suspicious address: it could be
     /// dialled, or could once its name resolves. An entry that can never be dialled does not.
     pub(super) fn is_good(&self) -> bool {
-        !self.class.suspicious() && (self.dial.is_some() || self.class == Class::Unresolvable)
+        let class = self.dialled_class();
+        !class.suspicious() && (self.dial.is_some() || class == Class::Unresolvable)
     }
 }
 
-/// All candidates of one instance: one, or one per address that its host name has.
+/// All candidates of one instance: one, or one per address that its host name has. The names that must be resolved for
+/// that are added to `wanted`.
 pub(super) fn candidates(
     instance: &Arc<Instance>,
-    host: &Host,
-    names: &Resolved,
+    world: &World<'_>,
+    wanted: &mut BTreeSet<String>,
 ) -> Vec<Candidate> {
+    let mut judge = Judge {
+        instance,
+        world,
+        wanted,
+    };
     match parse_as(instance) {
-        Ok(Address::Socket(socket)) => vec![of_socket(instance, socket, host, false)],
-        Ok(Address::Name(name, port)) => of_name(instance, &name, port, host, names),
-        Ok(address @ Address::Unix(_)) => {
-            let class = classify(&address, host);
+        Ok(Address::Socket(socket)) => judge.socket(socket, false),
+        Ok(Address::Name(name, port)) => judge.name(&name, port),
+        Ok(address @ Address::Unix(_)) => judge.unix(&address),
+        Err(Unreadable::Address(malformed)) => judge.malformed(&malformed),
+        Err(Unreadable::Network) => {
+            let why = format!("its network is {:?}", instance.network);
             vec![Candidate::new(
                 instance,
-                class,
-                class.code(),
-                "unix sockets are not dialled in this version",
+                Class::Malformed,
+                Some(Code::R15),
+                why,
             )]
         }
-        Err((code, why)) => vec![Candidate::new(instance, Class::Malformed, Some(code), why)],
     }
+}
+
+enum Unreadable {
+    Address(Malformed),
+    Network,
 }
 
 /// Reads the address as its network says.
-fn parse_as(instance: &Instance) -> Result<Address, (Code, String)> {
+fn parse_as(instance: &Instance) -> Result<Address, Unreadable> {
     match instance.network.as_str() {
         "unix" => Ok(Address::Unix(instance.address.clone().into())),
-        "tcp" | "tcp4" | "tcp6" => {
-            parse(&instance.address).map_err(|error| (Code::R07, error.to_string()))
-        }
-        other => Err((Code::R15, format!("its network is {other:?}"))),
+        "tcp" | "tcp4" | "tcp6" => parse(&instance.address).map_err(Unreadable::Address),
+        _ => Err(Unreadable::Network),
     }
 }
 
-fn of_socket(instance: &Arc<Instance>, socket: SocketAddr, host: &Host, named: bool) -> Candidate {
-    let socket = canonical(socket);
-    let class = classify(&Address::Socket(socket), host);
-    let code = match host.code(class, socket.ip()) {
-        // What stands in the config is meant.
-        Some(Code::R02 | Code::R03) if instance.key == fixed::KEY => None,
-        Some(Code::R02) if named => Some(Code::R17),
-        code => code,
-    };
-    let why = match code {
-        Some(Code::R17) => "its host name resolves to loopback",
-        Some(code) => code.cause(),
-        None => "",
-    };
-    let mut candidate = Candidate::new(instance, class, code, why);
-    candidate.dial = class.dialable().then_some(socket.into());
-    candidate
+/// Looks at one instance.
+struct Judge<'a> {
+    instance: &'a Arc<Instance>,
+    world: &'a World<'a>,
+    wanted: &'a mut BTreeSet<String>,
 }
 
-fn of_name(
-    instance: &Arc<Instance>,
-    name: &str,
-    port: u16,
-    host: &Host,
-    names: &Resolved,
-) -> Vec<Candidate> {
-    let unresolved =
-        |code, why: String| vec![Candidate::new(instance, Class::Unresolvable, code, why)];
-    match names.get(name) {
-        None => unresolved(None, "its host name is being resolved".to_owned()),
-        Some(Found::Failed(why)) => unresolved(
-            Some(Code::R17),
-            format!("its host name does not resolve: {why}"),
-        ),
-        Some(Found::Addresses(ips)) => ips
-            .iter()
-            .map(|&ip| of_socket(instance, SocketAddr::new(ip, port), host, true))
-            .collect(),
+/// What is registered, as far as a rule leaves it as it is.
+#[derive(Clone, Copy)]
+struct Registered {
+    class: Class,
+    socket: Option<SocketAddr>,
+    /// Its host is a name.
+    named: bool,
+}
+
+impl<'a> Judge<'a> {
+    fn socket(&mut self, socket: SocketAddr, named: bool) -> Vec<Candidate> {
+        let socket = canonical(socket);
+        let registered = Registered {
+            class: classify(&Address::Socket(socket), self.world.host),
+            socket: Some(socket),
+            named,
+        };
+        match self.ruling(Ip::Is(socket.ip())) {
+            Ruling::By(rule) => {
+                let kept = NewHost::Ip(socket.ip());
+                let host = rule.host().unwrap_or(&kept);
+                self.rewrite(registered, rule, host, rule.port().unwrap_or(socket.port()))
+            }
+            Ruling::None | Ruling::Resolve => {
+                vec![self.judged(registered, socket, registered.class, None)]
+            }
+        }
+    }
+
+    fn name(&mut self, name: &str, port: u16) -> Vec<Candidate> {
+        let registered = Registered {
+            class: Class::Unresolvable,
+            socket: None,
+            named: true,
+        };
+        // A rule that sets the host needs not know what the name stands for, unless by a `cidr`.
+        if let Some((rule, host)) = self.new_host(Ip::Unknown) {
+            return self.rewrite(registered, rule, host, rule.port().unwrap_or(port));
+        }
+        self.wanted.insert(name.to_owned());
+        let unresolved = |code, why: String| {
+            vec![Candidate::new(
+                self.instance,
+                Class::Unresolvable,
+                code,
+                why,
+            )]
+        };
+        match self.world.names.get(name) {
+            None => unresolved(None, "its host name is being resolved".to_owned()),
+            Some(Found::Failed(why)) => match self.new_host(Ip::Never) {
+                Some((rule, host)) => {
+                    self.rewrite(registered, rule, host, rule.port().unwrap_or(port))
+                }
+                None => unresolved(
+                    Some(Code::R17),
+                    format!("its host name does not resolve: {why}"),
+                ),
+            },
+            Some(Found::Addresses(ips)) => ips
+                .iter()
+                .flat_map(|&ip| self.socket(SocketAddr::new(ip, port), true))
+                .collect(),
+        }
+    }
+
+    fn unix(&mut self, address: &Address) -> Vec<Candidate> {
+        let class = classify(address, self.world.host);
+        let mut why = "unix sockets are not dialled in this version".to_owned();
+        if let Ruling::By(rule) = self.ruling(Ip::Never) {
+            if let (Some(host), Some(port)) = (rule.host(), rule.port()) {
+                return self.rewrite(unread(class), rule, host, port);
+            }
+            why = format!("{why}; {rule} does not set both host and port");
+        }
+        vec![Candidate::new(self.instance, class, class.code(), why)]
+    }
+
+    fn malformed(&mut self, malformed: &Malformed) -> Vec<Candidate> {
+        let mut why = malformed.to_string();
+        if let Ruling::By(rule) = self.ruling(Ip::Never) {
+            let port = rule
+                .port()
+                .or_else(|| last_port(&self.instance.address, malformed));
+            if let (Some(host), Some(port)) = (rule.host(), port) {
+                return self.rewrite(unread(Class::Malformed), rule, host, port);
+            }
+            let lacks = if rule.host().is_none() {
+                "host"
+            } else {
+                "port"
+            };
+            why = format!("{why}; {rule} sets no {lacks}");
+        }
+        vec![Candidate::new(
+            self.instance,
+            Class::Malformed,
+            Some(Code::R07),
+            why,
+        )]
+    }
+
+    fn ruling(&self, ip: Ip) -> Ruling<'a> {
+        self.world.rewrites.ruling(self.instance, ip)
+    }
+
+    /// The rule that takes the instance, and the host that it sets.
+    fn new_host(&self, ip: Ip) -> Option<(&'a Rule, &'a NewHost)> {
+        match self.ruling(ip) {
+            Ruling::By(rule) => Some((rule, rule.host()?)),
+            Ruling::None | Ruling::Resolve => None,
+        }
+    }
+
+    /// What a rule makes of it: one candidate for each address of the new host.
+    fn rewrite(
+        &mut self,
+        registered: Registered,
+        rule: &Rule,
+        host: &NewHost,
+        port: u16,
+    ) -> Vec<Candidate> {
+        let name = match host {
+            NewHost::Ip(ip) => return vec![self.rewritten(registered, rule, host, *ip, port)],
+            NewHost::Name(name) => &**name,
+        };
+        self.wanted.insert(name.to_owned());
+        let unresolved = |code, why: String| {
+            let mut candidate = Candidate::new(self.instance, registered.class, code, why);
+            candidate.registered = registered.socket;
+            candidate.rewritten = Some(rule.rewritten(host, port, Class::Unresolvable));
+            vec![candidate]
+        };
+        match self.world.names.get(name) {
+            None => unresolved(None, format!("{name} is being resolved")),
+            Some(Found::Failed(why)) => unresolved(
+                Some(Code::R17),
+                format!("{name} does not resolve: {why}; {rule} leads there"),
+            ),
+            Some(Found::Addresses(ips)) => ips
+                .iter()
+                .map(|&ip| self.rewritten(registered, rule, host, ip, port))
+                .collect(),
+        }
+    }
+
+    fn rewritten(
+        &self,
+        registered: Registered,
+        rule: &Rule,
+        host: &NewHost,
+        ip: IpAddr,
+        port: u16,
+    ) -> Candidate {
+        let socket = canonical(SocketAddr::new(ip, port));
+        let class = classify(&Address::Socket(socket), self.world.host);
+        let mut candidate = self.judged(registered, socket, class, Some(rule));
+        candidate.rewritten = Some(rule.rewritten(host, port, class));
+        candidate
+    }
+
+    /// The candidate that is dialled at `socket`, which is of this class.
+    fn judged(
+        &self,
+        registered: Registered,
+        socket: SocketAddr,
+        class: Class,
+        rule: Option<&Rule>,
+    ) -> Candidate {
+        let host = self.world.host;
+        // What stands in the config is meant.
+        let meant = self.instance.key == fixed::KEY || rule.is_some_and(|it| it.host().is_some());
+        let code = match host.code(class, socket.ip()) {
+            Some(Code::R02 | Code::R03) if meant => None,
+            Some(Code::R02) if registered.named => Some(Code::R17),
+            code => code,
+        };
+        let mut why = match code {
+            Some(Code::R17) => "its host name resolves to loopback",
+            Some(code) => code.cause(),
+            None => "",
+        }
+        .to_owned();
+        if let (Some(rule), false) = (rule, why.is_empty()) {
+            why = format!("{why}; {rule} leads there");
+        }
+        let mut candidate = Candidate::new(self.instance, registered.class, code, why);
+        candidate.registered = registered.socket;
+        candidate.dial = class.dialable().then_some(socket.into());
+        candidate
+    }
+}
+
+/// A registration without an IP address.
+fn unread(class: Class) -> Registered {
+    Registered {
+        class,
+        socket: None,
+        named: false,
     }
 }
 

@@ -73,6 +73,15 @@ impl fmt::Display for Code {
 }
 
 impl Code {
+    /// Whether it is about the address itself, so that a rule which makes another of it is what can be changed.
+    pub(super) fn is_of_the_address(self) -> bool {
+        use Code::{R01, R02, R03, R04, R05, R06, R14, R16, R17, R18};
+        matches!(
+            self,
+            R01 | R02 | R03 | R04 | R05 | R06 | R14 | R16 | R17 | R18
+        )
+    }
+
     /// What the owner of `instance` can do about this finding, as one sentence.
     #[must_use]
     pub fn remedy(self, instance: &Instance) -> String {
@@ -120,6 +129,6 @@ fn register_reachable(address: &str) -> String {
         "register an address that other hosts can dial instead of {address}: set KITEX_IP_TO_REGISTRY=HOST_IP \
          (and KITEX_PORT_TO_REGISTRY={port}) in the server's environment, or let it listen on \
          server.WithServiceAddr(HOST_IP:{port}), or pass server.WithRegistryInfo(&registry.Info{{Addr: \
-         HOST_IP:{port}, SkipListenAddr: true}})"
+         HOST_IP:{port}, SkipListenAddr: true}}); or map it from here with a [[rewrite]] rule"
     )
 }

@@ -42,7 +42,7 @@ impl Fixed {
     }
 }
 
-fn instance(address: String, weight: u32, tags: BTreeMap<String, String>) -> Instance {
+pub(super) fn instance(address: String, weight: u32, tags: BTreeMap<String, String>) -> Instance {
     Instance {
         address,
         network: "tcp".to_owned(),

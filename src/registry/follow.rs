@@ -11,9 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::names::{self, Lookup};
-use super::{
-    Address, Host, Known, MemberPolicy, Members, Membership, ReadSet, Resolved, Shown, parse,
-};
+use super::{Host, Known, MemberPolicy, Members, Membership, ReadSet, Resolved, Shown};
 
 mod announce;
 #[cfg(test)]
@@ -53,7 +51,7 @@ async fn follow_with(
     apply: impl Fn(Arc<Members>) + Send,
 ) {
     let mut follower = Follower {
-        membership: Membership::new(*policy.borrow_and_update()),
+        membership: Membership::new(policy.borrow_and_update().clone()),
         announcer: Announcer::new(service),
         host,
         set: None,
@@ -64,9 +62,9 @@ async fn follow_with(
     let mut resolver = Resolver::new(lookup);
     let first = known.borrow_and_update().clone();
     follower.learn(first);
-    resolver.want(follower.wanted_names());
     let mut policy_open = true;
     loop {
+        resolver.want(follower.membership.wanted_names());
         let next_change = follower.membership.next_change();
         tokio::select! {
             changed = known.changed() => {
@@ -75,11 +73,11 @@ async fn follow_with(
                 }
                 let news = known.borrow_and_update().clone();
                 follower.learn(news);
-                resolver.want(follower.wanted_names());
             }
             changed = policy.changed(), if policy_open => {
                 policy_open = changed.is_ok();
-                follower.adopt(*policy.borrow_and_update());
+                let policy = policy.borrow_and_update().clone();
+                follower.adopt(policy);
             }
             resolved = resolver.finished() => follower.rename(resolved),
             () = again.notified() => {
@@ -133,10 +131,8 @@ impl<F: Fn(Arc<Members>)> Follower<F> {
     }
 
     fn adopt(&mut self, policy: MemberPolicy) {
-        let members = self.membership.set_policy(policy, Instant::now());
-        if self.set.is_some() {
-            self.publish(members);
-        }
+        self.membership.set_policy(policy, Instant::now());
+        self.read();
     }
 
     fn tick(&mut self) {
@@ -152,18 +148,6 @@ impl<F: Fn(Arc<Members>)> Follower<F> {
         self.announcer.announce(&members);
         (self.apply)(Arc::clone(&members));
         self.applied = Some(members);
-    }
-
-    /// The host names among the registered addresses.
-    fn wanted_names(&self) -> BTreeSet<String> {
-        let instances = self.set.iter().flat_map(|set| &set.instances);
-        instances
-            .filter(|instance| instance.network.starts_with("tcp"))
-            .filter_map(|instance| match parse(&instance.address) {
-                Ok(Address::Name(name, _)) => Some(name),
-                _ => None,
-            })
-            .collect()
     }
 }
 
@@ -193,12 +177,14 @@ impl Resolver {
     }
 
     /// Says which names matter now. A new one is looked up at once, in place of what runs.
-    fn want(&mut self, names: BTreeSet<String>) {
+    fn want(&mut self, names: &BTreeSet<String>) {
         if !names.is_subset(&self.names) {
             self.due = Instant::now();
             self.running = None;
         }
-        self.names = names;
+        if *names != self.names {
+            self.names.clone_from(names);
+        }
     }
 
     /// A connect failed: look soon.

@@ -7,15 +7,14 @@
 //! `empty_grace` before as last resort for `empty_grace` after, since a lease table that was emptied
 //! by an accident of etcd looks like instances that stopped.
 
-use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::candidate::{Candidate, candidates};
-use super::{Class, Code, DialAddr, Host, Instance, ReadSet, Resolved};
+use super::candidate::{Candidate, World, candidates};
+use super::{DialAddr, Host, Member, Members, ReadSet, Resolved, Rewrites, Shown};
 
 #[cfg(test)]
 mod tests;
@@ -33,13 +32,15 @@ pub enum Suspicious {
 }
 
 /// The policy of one service as far as membership goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberPolicy {
     /// See [`Suspicious`].
     pub suspicious: Suspicious,
     /// How long what was lost stays as last resort, and how long suspicious addresses wait. 0: not
     /// at all.
     pub empty_grace: Duration,
+    /// What becomes of registered addresses before anything else.
+    pub rewrites: Arc<Rewrites>,
 }
 
 impl Default for MemberPolicy {
@@ -47,73 +48,9 @@ impl Default for MemberPolicy {
         MemberPolicy {
             suspicious: Suspicious::default(),
             empty_grace: Duration::from_secs(15),
+            rewrites: Arc::default(),
         }
     }
-}
-
-/// An address that calls may be sent to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
-    /// The registration it comes from.
-    pub instance: Arc<Instance>,
-    /// Where to dial. Unique among the members of a service.
-    pub dial: DialAddr,
-    /// Its class.
-    pub class: Class,
-    /// Its share, 1 to 1,000,000.
-    pub weight: u32,
-    /// Registered no more: kept by `empty_grace`.
-    pub last_resort: bool,
-}
-
-/// A registered address as people are shown it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shown {
-    /// The registration.
-    pub instance: Arc<Instance>,
-    /// Its class.
-    pub class: Class,
-    /// The gravest finding.
-    pub code: Option<Code>,
-    /// The other findings.
-    pub more: Vec<Code>,
-    /// What is dialled for it, or would be.
-    pub dial: Option<DialAddr>,
-    /// Calls may be sent to it.
-    pub used: bool,
-    /// Why it is not used, or what is remarkable about it; may be empty.
-    pub why: String,
-}
-
-impl Shown {
-    /// The address that it is registered with; of a host name, the one that it stands for. `None` where nobody can be
-    /// there: one that is malformed or unspecified, forbidden, or our own.
-    #[must_use]
-    pub fn socket(&self) -> Option<SocketAddr> {
-        match self.dial {
-            Some(DialAddr::Tcp(addr)) => Some(addr),
-            _ => None,
-        }
-    }
-
-    /// A host name that was not looked up yet.
-    pub(super) fn is_pending(&self) -> bool {
-        self.class == Class::Unresolvable && self.code.is_none()
-    }
-}
-
-/// What is known of a service, and where its calls may go.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Members {
-    /// Where calls may be sent now, in the order of the registered keys.
-    pub list: Arc<[Member]>,
-    /// Everything registered, used or not, and what is kept as last resort.
-    pub shown: Vec<Shown>,
-    /// The registry was read at least once, or left a set in `state_dir`; and not all that is there
-    /// still waits for its host name to be resolved. Until then calls wait.
-    pub known: bool,
-    /// The registry refuses to tell: what it needs.
-    pub denied: Option<Arc<str>>,
 }
 
 /// The state machine of one service. Feed it sets and time; it says what the members are.
@@ -121,6 +58,8 @@ pub struct Members {
 pub struct Membership {
     policy: MemberPolicy,
     registered: Vec<Candidate>,
+    /// The host names among them and among what rules make of them.
+    wanted: BTreeSet<String>,
     /// The members by the newest set that had any.
     current: Vec<Member>,
     /// What left the registry while others were there, and when.
@@ -138,6 +77,7 @@ impl Membership {
         Membership {
             policy,
             registered: Vec::new(),
+            wanted: BTreeSet::new(),
             current: Vec::new(),
             lost: Vec::new(),
             good_gone: None,
@@ -147,13 +87,20 @@ impl Membership {
 
     /// Takes in what the registry says now, with what its host names stand for.
     pub fn read(&mut self, set: &ReadSet, host: &Host, names: &Resolved, now: Instant) -> Members {
-        let had_good = self.registered.iter().any(Candidate::is_good);
+        let had_good = self.has_good();
+        let world = World {
+            host,
+            names,
+            rewrites: &self.policy.rewrites,
+        };
+        let mut wanted = BTreeSet::new();
         self.registered = set
             .instances
             .iter()
-            .flat_map(|instance| candidates(instance, host, names))
+            .flat_map(|instance| candidates(instance, &world, &mut wanted))
             .collect();
-        let has_good = self.registered.iter().any(Candidate::is_good);
+        self.wanted = wanted;
+        let has_good = self.has_good();
         if has_good {
             self.good_gone = None;
         } else if had_good {
@@ -162,10 +109,29 @@ impl Membership {
         self.settle(now)
     }
 
-    /// Takes in a new policy.
+    /// Whether anything is registered that is not suspicious. A name that was not looked up yet may turn out to be.
+    fn has_good(&self) -> bool {
+        let is_good = |it: &Candidate| it.is_good() && !it.is_pending();
+        self.registered.iter().any(is_good)
+    }
+
+    /// Takes in a new policy. Other rules hold from the next [`read`](Self::read) on: until then there is nothing.
     pub fn set_policy(&mut self, policy: MemberPolicy, now: Instant) -> Members {
+        if policy.rewrites != self.policy.rewrites {
+            // What other rules lead to is no loss of the registry: nothing of it is kept, nothing is waited for.
+            self.registered.clear();
+            self.current.clear();
+            self.lost.clear();
+            self.good_gone = None;
+        }
         self.policy = policy;
         self.settle(now)
+    }
+
+    /// The host names that have to be resolved for what is registered.
+    #[must_use]
+    pub fn wanted_names(&self) -> &BTreeSet<String> {
+        &self.wanted
     }
 
     /// Takes in that time has passed.
@@ -183,7 +149,7 @@ impl Membership {
             && self
                 .registered
                 .iter()
-                .any(|candidate| candidate.class.suspicious());
+                .any(|candidate| candidate.dialled_class().suspicious());
         let suspicious = self
             .good_gone
             .filter(|_| waiting)
@@ -208,7 +174,7 @@ impl Membership {
         shown.extend(
             list.iter()
                 .filter(|member| member.last_resort)
-                .map(|member| show_lost(member, grace)),
+                .map(|member| Shown::lost(member, grace)),
         );
         Members {
             list: list.into(),
@@ -225,16 +191,19 @@ impl Membership {
         let mut list = Vec::new();
         let mut shown = Vec::with_capacity(self.registered.len());
         for (index, candidate) in self.registered.iter().enumerate() {
-            let mut entry = show(candidate);
+            let mut entry = Shown::new(candidate);
             match &candidate.dial {
                 None => {}
-                Some(dial) if winners.get(dial) != Some(&index) => mark_duplicate(&mut entry),
-                Some(_) if candidate.class.suspicious() && held_back.is_some() => {
+                Some(dial) if winners.get(dial) != Some(&index) => {
+                    let winner = winners.get(dial).map(|index| &self.registered[*index]);
+                    entry.mark_duplicate(winner);
+                }
+                Some(_) if candidate.dialled_class().suspicious() && held_back.is_some() => {
                     entry.why = held_back.unwrap_or_default().to_owned();
                 }
                 Some(dial) => {
                     entry.used = true;
-                    list.push(member(candidate, dial.clone()));
+                    list.push(Member::new(candidate, dial.clone()));
                 }
             }
             shown.push(entry);
@@ -306,48 +275,5 @@ impl Membership {
             kept.clear();
         }
         kept.clone()
-    }
-}
-
-fn member(candidate: &Candidate, dial: DialAddr) -> Member {
-    Member {
-        instance: Arc::clone(&candidate.instance),
-        dial,
-        class: candidate.class,
-        weight: candidate.instance.weight,
-        last_resort: false,
-    }
-}
-
-fn show(candidate: &Candidate) -> Shown {
-    let mut codes = candidate.codes.iter().copied();
-    Shown {
-        instance: Arc::clone(&candidate.instance),
-        class: candidate.class,
-        code: codes.next(),
-        more: codes.collect(),
-        dial: candidate.dial.clone(),
-        used: false,
-        why: candidate.why.clone(),
-    }
-}
-
-fn mark_duplicate(entry: &mut Shown) {
-    entry.more.extend(entry.code.replace(Code::R11));
-    entry.why = "the same address stands in a newer entry".to_owned();
-}
-
-fn show_lost(member: &Member, grace: Duration) -> Shown {
-    Shown {
-        instance: Arc::clone(&member.instance),
-        class: member.class,
-        code: None,
-        more: Vec::new(),
-        dial: Some(member.dial.clone()),
-        used: true,
-        why: format!(
-            "registered no more; kept as last resort for {grace:?} since the service became empty, because a \
-             registry that lost its leases looks the same"
-        ),
     }
 }

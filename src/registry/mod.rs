@@ -2,8 +2,8 @@
 //!
 //! A [`Registry`] follows one service at a time and says what is registered: [`Known`]. It knows
 //! nothing of health, balance or connections. [`follow`] turns that into [`Members`], the addresses
-//! that calls may be sent to: each one is parsed, classified ([`Class`]), resolved where it is a
-//! name, and judged by the policy ([`Membership`]). Everything here runs on the control thread; a
+//! that calls may be sent to: each one is parsed, rewritten where a rule says so ([`Rewrites`]), resolved where it is
+//! a name, classified ([`Class`]), and judged by the policy ([`Membership`]). Everything here runs on the control thread; a
 //! call never waits for it but for the very first read of its service.
 //!
 //! A new kind of registry is one more implementation of the trait; a new way to write keys and
@@ -19,8 +19,10 @@ mod file;
 mod fixed;
 mod follow;
 mod layout;
+mod members;
 mod membership;
 mod names;
+mod rewrite;
 mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,16 +32,19 @@ use std::time::SystemTime;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+pub use crate::metadata::forbidden;
 pub use address::{Address, DialAddr, Malformed, parse};
-pub use classify::{Class, Host, Interface, classify, forbidden};
+pub use classify::{Class, Host, Interface, classify};
 pub use code::Code;
 pub use etcd::{Etcd, EtcdOptions, EtcdOptionsError};
 pub use file::{FileOptions, FileRegistry};
 pub use fixed::Fixed;
 pub use follow::follow;
 pub use layout::{DEFAULT_WEIGHT, KITEX_PREFIX, Layout, is_name};
-pub use membership::{Member, MemberPolicy, Members, Membership, Shown, Suspicious};
+pub use members::{Member, Members, Shown};
+pub use membership::{MemberPolicy, Membership, Suspicious};
 pub use names::{Found, Lookup, Resolved};
+pub use rewrite::{Rewrites, Rewritten, preview};
 pub use state::StateDir;
 
 /// One registered instance of a service, as it was registered: nothing of it is checked yet.

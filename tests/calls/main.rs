@@ -20,6 +20,7 @@ mod relay;
 mod reload;
 mod replay;
 mod retry;
+mod rewrite;
 mod routing;
 mod sizes;
 mod stale;

@@ -8,6 +8,7 @@ mod policy;
 mod process;
 mod registry;
 mod resilience;
+mod rewrite;
 mod section;
 mod service;
 mod value;
@@ -51,6 +52,7 @@ pub(super) fn check(root: &Table, report: &Report<'_>) -> Config {
         let listeners = listener::listeners(file, &registries, &mut taken, |name, registry| {
             service::imply(&mut services, name, registry, &defaults);
         });
+        let rewrites = rewrite::rewrites(file);
         let admin = process::admin(file, &mut taken);
         Config {
             runtime,
@@ -59,6 +61,7 @@ pub(super) fn check(root: &Table, report: &Report<'_>) -> Config {
             log,
             registries: registries.list,
             listeners,
+            rewrites,
             defaults,
             services,
             warnings: Vec::new(),

@@ -3,6 +3,7 @@
 mod contradictions;
 mod lanes;
 mod resilience;
+mod rewrites;
 mod routes;
 
 use crate::config::{Config, ConfigErrors};
@@ -57,7 +58,7 @@ fn an_unknown_key_is_refused_with_the_nearest_known_one() {
 
 #[test]
 fn keys_of_what_is_not_built_yet_are_refused() {
-    refused("[[rewrite]]\nname='x'", "expected a key of");
+    refused("[[hedge]]\nname='x'", "expected a key of");
 }
 
 #[test]

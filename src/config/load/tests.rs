@@ -48,7 +48,7 @@ fn value(kind: &Kind) -> String {
 
 #[test]
 fn later_files_say_only_what_differs() {
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 12] = [
         (&["a='1'\nb='2'", "b='3'\nc='4'"], "a=1 b=3 c=4"),
         (
             &["[t]\na='1'\n[t.u]\nb='2'", "[t.u]\nc='3'"],
@@ -71,6 +71,19 @@ fn later_files_say_only_what_differs() {
             "s=[{name=x a=1},{name=x a=2}]",
         ),
         (&["[[s]]\nname='x'", "s=[]"], "s=[]"),
+        // Rules need no name to be added to those of before.
+        (
+            &["[[rewrite]]\na='1'", "[[rewrite]]\na='2'"],
+            "rewrite=[{a=1},{a=2}]",
+        ),
+        (
+            &[
+                "[[rewrite]]\nname='x'\na='1'",
+                "[[rewrite]]\nb='2'\n[[rewrite]]\nname='x'\nb='3'",
+            ],
+            "rewrite=[{name=x a=1 b=3},{b=2}]",
+        ),
+        (&["[[rewrite]]\na='1'", "rewrite=[]"], "rewrite=[]"),
         // Another kind has other keys.
         (
             &[

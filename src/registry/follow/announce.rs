@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::registry::{Class, Code, Members, Shown, Skipped};
+use crate::registry::{Class, Code, Members, Rewritten, Shown, Skipped};
 
 #[cfg(test)]
 mod tests;
@@ -12,8 +12,8 @@ mod tests;
 /// Lines for one change of the set; a registry of thousands must not drown the log.
 const MAX_LINES: usize = 100;
 
-/// What was said of an address: its class, its gravest finding, whether calls may be sent to it.
-type Said = (Class, Option<Code>, bool);
+/// What was said of an address: its class, its gravest finding, whether calls may be sent to it, what a rule made of it.
+type Said = (Class, Option<Code>, bool, Option<Rewritten>);
 
 /// Remembers what was said.
 pub(super) struct Announcer {
@@ -43,7 +43,8 @@ impl Announcer {
                 continue;
             }
             let key = shown.instance.address.clone();
-            let what = (shown.class, shown.code, shown.used);
+            let rewritten = shown.rewritten.clone();
+            let what = (shown.class, shown.code, shown.used, rewritten);
             let said = self
                 .addresses
                 .get(&key)
@@ -105,16 +106,20 @@ impl Announcer {
     fn say(&self, shown: &Shown, known: bool) {
         let (service, class) = (&self.service, shown.class.label());
         let (address, key) = (shown.instance.address.as_str(), shown.instance.key.as_str());
+        let rewritten = shown
+            .rewritten
+            .as_ref()
+            .map_or(String::new(), |it| format!(", rewritten to {it}"));
         let Some(code) = shown.code else {
             let note = if shown.why.is_empty() {
                 String::new()
             } else {
                 format!(": {}", shown.why)
             };
-            tracing::info!(%service, endpoint.addr = address, registry.key = key, class, "registered{note}");
+            tracing::info!(%service, endpoint.addr = address, registry.key = key, class, "registered{rewritten}{note}");
             return;
         };
-        let remedy = code.remedy(&shown.instance);
+        let remedy = shown.remedy(code);
         let use_ = match (known, shown.used) {
             (false, true) => "registered, used",
             (false, false) => "registered, not used",
@@ -135,12 +140,12 @@ impl Announcer {
         if needs_a_person(shown, code) {
             tracing::warn!(
                 %service, endpoint.addr = address, registry.key = key, class, %code,
-                "{use_}: {}{also}{remedy}", shown.why
+                "{use_}{rewritten}: {}{also}{remedy}", shown.why
             );
         } else {
             tracing::info!(
                 %service, endpoint.addr = address, registry.key = key, class, %code,
-                "{use_}: {}{also}{remedy}", shown.why
+                "{use_}{rewritten}: {}{also}{remedy}", shown.why
             );
         }
     }

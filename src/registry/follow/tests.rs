@@ -9,7 +9,8 @@ use tokio::sync::mpsc;
 use tokio::time::{advance, timeout};
 
 use super::*;
-use crate::registry::{Instance, Suspicious};
+use crate::config::Config;
+use crate::registry::{Instance, Rewrites, Suspicious};
 
 fn known(addresses: &[&str]) -> Known {
     let instances = addresses.iter().map(|address| {
@@ -191,4 +192,57 @@ async fn it_ends_with_its_registry() {
     bench.next().await;
     drop(bench.known);
     assert!(bench.applied.recv().await.is_none());
+}
+
+/// The default policy with these rules.
+fn with_rules(rules: &str) -> MemberPolicy {
+    let rest = "[[listener]]\nname='l'\nlisten='127.0.0.1:18890'\n";
+    let config = Config::from_str("dev.toml", &format!("{rules}\n{rest}")).unwrap();
+    MemberPolicy {
+        rewrites: Arc::new(Rewrites::new(&config.rewrites)),
+        ..MemberPolicy::default()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_rules_are_adopted_at_once_and_their_host_names_resolved() {
+    let mut bench = start(known(&["10.0.0.1:1"]));
+    assert_eq!(bench.next_list().await, ["10.0.0.1:1"]);
+    let to_ip = with_rules("[[rewrite]]\nservice='*'\nhost='192.0.2.9'\n");
+    bench.policy.send_replace(to_ip);
+    assert_eq!(bench.next_list().await, ["192.0.2.9:1"]);
+
+    *bench.answer.lock() = vec!["192.0.2.8".parse().unwrap()];
+    let to_name = with_rules("[[rewrite]]\ncidr='10.0.0.0/8'\nhost='gw.example'\nport=2\n");
+    bench.policy.send_replace(to_name);
+    assert!(!bench.next().await.known, "being resolved");
+    assert_eq!(bench.next_list().await, ["192.0.2.8:2"]);
+    assert_eq!(bench.lookups.load(Ordering::Relaxed), 1);
+
+    // And no more once nothing leads to it.
+    bench.policy.send_replace(with_rules(""));
+    assert_eq!(bench.next_list().await, ["10.0.0.1:1"]);
+    advance(RESOLVE_EVERY * 2).await;
+    tokio::task::yield_now().await;
+    assert_eq!(bench.lookups.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_leads_to_a_name_is_resolved_step_by_step() {
+    let mut bench = start(Known::Unread);
+    bench.next().await;
+    *bench.answer.lock() = vec!["10.0.0.1".parse().unwrap()];
+    let rule = with_rules("[[rewrite]]\ncidr='10.0.0.0/8'\nhost='gw.example'\nport=2\n");
+    bench.policy.send_replace(rule);
+    bench.known.send_replace(known(&["item:80"]));
+    let is_there = |members: &Members| {
+        let first = members.list.first();
+        first.is_some_and(|member| member.dial.to_string() == "10.0.0.1:2")
+    };
+    let mut members = bench.next().await;
+    while !is_there(&members) {
+        members = bench.next().await;
+    }
+    let registered = members.list[0].registered;
+    assert_eq!(registered, Some("10.0.0.1:80".parse().unwrap()));
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::registry::Found;
+use crate::registry::{Class, Code, Found, Instance};
+
+mod rewrites;
 
 const GRACE: Duration = Duration::from_secs(15);
 
@@ -43,6 +45,7 @@ impl Bench {
         let membership = Membership::new(MemberPolicy {
             suspicious,
             empty_grace: GRACE,
+            ..MemberPolicy::default()
         });
         Bench {
             membership,
@@ -172,6 +175,7 @@ async fn allow_and_refuse_do_as_they_say() {
     let refuse = MemberPolicy {
         suspicious: Suspicious::Refuse,
         empty_grace: GRACE,
+        ..MemberPolicy::default()
     };
     let members = bench.membership.set_policy(refuse, bench.now);
     assert_eq!(list(&members), ["10.0.0.1:1"]);
@@ -283,6 +287,7 @@ async fn without_a_grace_nothing_is_kept() {
     let policy = MemberPolicy {
         suspicious: Suspicious::Avoid,
         empty_grace: Duration::ZERO,
+        ..MemberPolicy::default()
     };
     let mut membership = Membership::new(policy);
     membership.read(
@@ -363,6 +368,27 @@ async fn a_name_for_loopback_is_a_finding_of_its_own_and_suspicious() {
     let members = bench.read(&["localhost:80", "10.0.0.1:80"]);
     assert_eq!(list(&members), ["10.0.0.1:80"]);
     assert_eq!(code(&members, "localhost:80"), Some(Code::R17));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_for_loopback_alone_is_used_as_soon_as_it_is_resolved() {
+    let mut bench = Bench::new(Suspicious::Avoid);
+    assert!(bench.read(&["localhost:80"]).list.is_empty());
+    let ips = vec!["127.0.0.1".parse().unwrap()];
+    bench
+        .names
+        .insert("localhost".to_owned(), Found::Addresses(ips));
+    assert_eq!(list(&bench.read(&["localhost:80"])), ["127.0.0.1:80"]);
+    // Not where something else was there just before.
+    let mut bench = Bench::new(Suspicious::Avoid);
+    bench.read(&["10.0.0.1:80"]);
+    bench.at(1).read(&["localhost:80"]);
+    let ips = vec!["127.0.0.1".parse().unwrap()];
+    bench
+        .names
+        .insert("localhost".to_owned(), Found::Addresses(ips));
+    assert_eq!(list(&bench.at(2).read(&["localhost:80"])), ["10.0.0.1:80?"]);
+    assert_eq!(list(&bench.at(16).tick()), ["127.0.0.1:80"]);
 }
 
 #[tokio::test(start_paused = true)]

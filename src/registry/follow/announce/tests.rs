@@ -32,6 +32,8 @@ fn shown(address: &str, code: Option<Code>, used: bool) -> Shown {
     Shown {
         instance: Arc::new(instance),
         class: Class::Loopback,
+        registered: address.parse().ok(),
+        rewritten: None,
         code,
         more: vec![Code::R10],
         dial: address.parse().ok().map(DialAddr::Tcp),
@@ -45,6 +47,8 @@ fn members(shown: Vec<Shown>) -> Members {
         instance: s.instance.clone(),
         dial: s.dial.clone().unwrap(),
         class: s.class,
+        registered: s.registered,
+        rewritten: s.rewritten.clone(),
         weight: 10,
         last_resort: false,
     });
@@ -114,4 +118,41 @@ fn an_address_that_goes_is_said_and_so_is_a_service_with_nothing_left() {
         said[1][1].contains("WARN") && said[1][1].contains("nothing that can be used"),
         "{said:?}"
     );
+}
+
+#[test]
+fn what_a_rule_makes_of_an_address_is_said_with_it_and_again_when_another_does() {
+    let rewritten = |to: &str, used: bool| {
+        let mut shown = shown("10.0.0.7:1", (!used).then_some(Code::R16), used);
+        shown.rewritten = Some(Rewritten {
+            to: to.into(),
+            class: Class::OwnListener,
+            rule: "rewrite \"office\", dev.toml:4".into(),
+            label: "office".into(),
+        });
+        shown
+    };
+    let (first, second) = (
+        rewritten("192.0.2.9:1", true),
+        rewritten("192.0.2.8:1", false),
+    );
+    let said = lines(&[
+        members(vec![first.clone()]),
+        members(vec![first]),
+        members(vec![second]),
+    ]);
+    assert!(
+        said[0][0]
+            .contains("registered, rewritten to 192.0.2.9:1 (rewrite \"office\", dev.toml:4)"),
+        "{said:?}"
+    );
+    assert!(said[1].is_empty(), "{said:?}");
+    let last = &said[2][0];
+    for part in [
+        "not used any more, rewritten to 192.0.2.8:1",
+        "R16",
+        "let rewrite \"office\", dev.toml:4 lead to",
+    ] {
+        assert!(last.contains(part), "{part}: {last}");
+    }
 }
