@@ -23,6 +23,7 @@ struct Everything {
     method: MethodMetrics,
     calls: CallCounters,
     endpoint: EndpointMetrics,
+    breaker: BreakerMetrics,
     registry: RegistryMetrics,
     rewrites: RewriteMetrics,
 }
@@ -35,6 +36,7 @@ impl Everything {
             method: MethodMetrics::new(name, "Get"),
             calls: CallCounters::new(name, name, "Get"),
             endpoint: EndpointMetrics::new(name, "10.0.0.1:1"),
+            breaker: BreakerMetrics::new(&name.into(), &"Get".into()),
             registry: RegistryMetrics::new(name),
             rewrites: RewriteMetrics::new([&name.into()]),
         }
@@ -67,6 +69,8 @@ impl Everything {
         self.calls.count(0, "ok");
         self.endpoint.tried(0, "ok");
         self.endpoint.state("up");
+        self.breaker.state(Some("closed"));
+        self.breaker.entered("open");
         self.registry.up(true);
         self.registry
             .synced(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
