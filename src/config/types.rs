@@ -313,7 +313,7 @@ pub enum Source {
 /// An instance that stands in the config.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StaticEndpoint {
-    /// `host:port`, IPv6 in brackets.
+    /// `host:port`, IPv6 in brackets; `unix:/path`; on Linux `unix:@name`.
     pub address: String,
     /// Its share among the others. 1 to 1,000,000; 10 where not written, as in Kitex.
     pub weight: u32,

@@ -17,6 +17,7 @@
 //! | [`who_listens`] | yes | – | – |
 //! | [`user_id`], [`group_id`] | yes | yes | – |
 //! | [`connections_at`], [`lacks_ipv6`] | yes | – | – |
+//! | unix sockets ([`MAX_SOCKET_PATH`]) | yes, and abstract names | yes | – |
 //!
 //! Linux is what the tests run on; the other two are type-checked by `./dev platforms`.
 
@@ -26,6 +27,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
+mod dial;
 #[cfg(target_os = "linux")]
 mod linux;
 mod listen;
@@ -46,6 +48,7 @@ use macos as system;
 #[cfg(windows)]
 use windows as system;
 
+pub use dial::{connect_unix, has_socket};
 pub use listen::{Bound, Listener};
 pub use stream::{Peer, ReadHalf, Stream, WriteHalf};
 pub use system::{AsStream, MAX_SOCKET_PATH, Signals};

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::platform::MAX_SOCKET_PATH;
+
 #[cfg(test)]
 mod tests;
 
@@ -35,6 +37,15 @@ impl DialAddr {
         match self {
             DialAddr::Tcp(socket) => Some(*socket),
             DialAddr::Unix(_) => None,
+        }
+    }
+
+    /// The path or the abstract name, where it is a unix socket.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            DialAddr::Tcp(_) => None,
+            DialAddr::Unix(path) => Some(path),
         }
     }
 }
@@ -78,6 +89,15 @@ pub enum Malformed {
     /// Brackets that hold no IPv6 address.
     #[error("its brackets hold no IPv6 address")]
     BadBrackets,
+    /// A unix socket without an absolute path.
+    #[error("a unix socket needs an absolute path, or an abstract name behind @")]
+    NoPath,
+    /// A path that no socket can have.
+    #[error("its path is longer than a unix socket's may be, or holds a NUL byte")]
+    BadPath,
+    /// An abstract name, which only Linux has.
+    #[error("abstract names of unix sockets exist on Linux only")]
+    NoAbstractName,
     /// Neither an IP address nor a host name.
     #[error("its host is neither an IP address nor a host name")]
     BadHost,
@@ -95,8 +115,8 @@ pub fn parse(address: &str) -> Result<Address, Malformed> {
     if address.is_empty() {
         return Err(Malformed::Empty);
     }
-    if let Some(path) = unix_path(address) {
-        return Ok(Address::Unix(path));
+    if address.starts_with("unix:") || is_path(address) {
+        return parse_path(address);
     }
     if let Ok(socket) = address.parse::<SocketAddr>() {
         return Ok(Address::Socket(socket));
@@ -118,15 +138,32 @@ pub fn parse(address: &str) -> Result<Address, Malformed> {
     Err(Malformed::BadHost)
 }
 
-/// An absolute path, an abstract name (`@name`), or either behind `unix:`.
-fn unix_path(address: &str) -> Option<PathBuf> {
+/// Reads the address of a unix socket: an absolute path, an abstract name (`@name`), or either behind `unix:` or
+/// `unix://`.
+///
+/// # Errors
+///
+/// [`Malformed`] says what is wrong with it.
+pub fn parse_path(address: &str) -> Result<Address, Malformed> {
     let path = address.strip_prefix("unix:").unwrap_or(address);
     let path = path
         .strip_prefix("//")
         .filter(|rest| rest.starts_with('/'))
         .unwrap_or(path);
-    let is_path = path.starts_with('/') || path.starts_with('@') || path.len() < address.len();
-    is_path.then(|| PathBuf::from(path))
+    if !is_path(path) || path == "@" {
+        return Err(Malformed::NoPath);
+    }
+    if path.contains('\0') || MAX_SOCKET_PATH.is_some_and(|max| path.len() > max) {
+        return Err(Malformed::BadPath);
+    }
+    if path.starts_with('@') && !cfg!(target_os = "linux") {
+        return Err(Malformed::NoAbstractName);
+    }
+    Ok(Address::Unix(PathBuf::from(path)))
+}
+
+fn is_path(text: &str) -> bool {
+    text.starts_with(['/', '@'])
 }
 
 /// Digits only: `u16::from_str` alone would take `+80`.
@@ -162,6 +199,9 @@ pub(super) fn remedy(address: &str) -> String {
         .rsplit_once(':')
         .and_then(|(host, port)| Some((host.parse::<Ipv6Addr>().ok()?, read_port(port).ok()?)))
         .map(|(host, port)| SocketAddr::new(IpAddr::V6(host), port));
+    if is_path(address) || address.starts_with("unix:") {
+        return format!("register {address:?} as unix:/path, or delete it");
+    }
     match bracketed {
         Some(socket) => format!(
             "write it as {socket}: Kitex drops the brackets of an IPv6 listen address, so pass it to the etcd \

@@ -3,14 +3,16 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::rewrite::{Ip, Rule, Ruling, last_port};
 use super::{
     Address, Class, Code, DialAddr, Found, Host, Instance, Malformed, Resolved, Rewrites,
-    Rewritten, classify, fixed, parse,
+    Rewritten, classify, fixed, parse, parse_path,
 };
 use crate::config::NewHost;
+use crate::platform::MAX_SOCKET_PATH;
 
 /// One address of one instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +92,7 @@ pub(super) fn candidates(
     match parse_as(instance) {
         Ok(Address::Socket(socket)) => judge.socket(socket, false),
         Ok(Address::Name(name, port)) => judge.name(&name, port),
-        Ok(address @ Address::Unix(_)) => judge.unix(&address),
+        Ok(Address::Unix(path)) => judge.unix(path),
         Err(Unreadable::Address(malformed)) => judge.malformed(&malformed),
         Err(Unreadable::Network) => {
             let why = format!("its network is {:?}", instance.network);
@@ -112,9 +114,18 @@ enum Unreadable {
 /// Reads the address as its network says.
 fn parse_as(instance: &Instance) -> Result<Address, Unreadable> {
     match instance.network.as_str() {
-        "unix" => Ok(Address::Unix(instance.address.clone().into())),
-        "tcp" | "tcp4" | "tcp6" => parse(&instance.address).map_err(Unreadable::Address),
-        _ => Err(Unreadable::Network),
+        "unix" => parse_path(&instance.address),
+        "tcp" | "tcp4" | "tcp6" => parse(&instance.address),
+        _ => return Err(Unreadable::Network),
+    }
+    .map_err(Unreadable::Address)
+}
+
+/// The unix sockets among the registered addresses.
+pub(super) fn socket_path(instance: &Instance) -> Option<PathBuf> {
+    match parse_as(instance) {
+        Ok(Address::Unix(path)) => Some(path),
+        _ => None,
     }
 }
 
@@ -191,16 +202,47 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn unix(&mut self, address: &Address) -> Vec<Candidate> {
-        let class = classify(address, self.world.host);
-        let mut why = "unix sockets are not dialled in this version".to_owned();
+    /// A unix socket is used once it was there: those of other hosts never are.
+    fn unix(&mut self, path: PathBuf) -> Vec<Candidate> {
+        let address = Address::Unix(path);
+        let class = classify(&address, self.world.host);
+        let Address::Unix(path) = address else {
+            return Vec::new();
+        };
+        let mut lacks = String::new();
         if let Ruling::By(rule) = self.ruling(Ip::Never) {
             if let (Some(host), Some(port)) = (rule.host(), rule.port()) {
                 return self.rewrite(unread(class), rule, host, port);
             }
-            why = format!("{why}; {rule} does not set both host and port");
+            lacks = format!("; {rule} does not set both host and port");
         }
-        vec![Candidate::new(self.instance, class, class.code(), why)]
+        let (code, why) = self.socket_file(class, &path);
+        let why = if code.is_some() {
+            format!("{why}{lacks}")
+        } else {
+            why.to_owned()
+        };
+        let mut candidate = Candidate::new(self.instance, class, code, why);
+        if class.dialable() && code.is_none() {
+            candidate.dial = Some(DialAddr::Unix(path.into()));
+        }
+        vec![candidate]
+    }
+
+    /// Why the socket is not dialled.
+    fn socket_file(&self, class: Class, path: &Path) -> (Option<Code>, &'static str) {
+        // What stands in the config is meant.
+        let meant = self.instance.key == fixed::KEY;
+        match class {
+            _ if MAX_SOCKET_PATH.is_none() => {
+                (Some(Code::R19), "unix sockets are not supported on Windows")
+            }
+            Class::UnixSocket if !meant && !self.world.host.has_socket(path) => {
+                let why = "there is no such socket on this host; it is used once there is";
+                (Some(Code::R19), why)
+            }
+            class => (class.code(), class.code().map_or("", Code::cause)),
+        }
     }
 
     fn malformed(&mut self, malformed: &Malformed) -> Vec<Candidate> {

@@ -1,10 +1,13 @@
 //! What kind of address an instance was registered with: the first thing to know when it does not
 //! answer.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 
 use super::{Address, Code, DialAddr};
 use crate::metadata::forbidden;
@@ -35,7 +38,7 @@ pub enum Class {
     ContainerNetwork,
     /// Everything else.
     Public,
-    /// A path; recognised, not dialled.
+    /// A unix socket: used from when it was first seen on this host ([`Host::has_socket`]).
     UnixSocket,
     /// A host name without an address, yet.
     Unresolvable,
@@ -87,9 +90,12 @@ impl Class {
             Class::Malformed => Some(Code::R07),
             Class::OwnListener => Some(Code::R16),
             Class::Forbidden => Some(Code::R14),
-            Class::UnixSocket => Some(Code::R19),
             Class::Unresolvable => Some(Code::R17),
-            Class::ThisHost | Class::Private | Class::ContainerNetwork | Class::Public => None,
+            Class::ThisHost
+            | Class::Private
+            | Class::ContainerNetwork
+            | Class::Public
+            | Class::UnixSocket => None,
         }
     }
 
@@ -108,12 +114,12 @@ impl Class {
             | Class::ThisHost
             | Class::Private
             | Class::ContainerNetwork
-            | Class::Public => true,
+            | Class::Public
+            | Class::UnixSocket => true,
             Class::Unspecified
             | Class::Malformed
             | Class::OwnListener
             | Class::Forbidden
-            | Class::UnixSocket
             | Class::Unresolvable => false,
         }
     }
@@ -135,6 +141,8 @@ pub struct Interface {
 pub struct Host {
     interfaces: ArcSwap<Vec<Interface>>,
     own_listeners: ArcSwap<Vec<DialAddr>>,
+    /// The unix sockets that were there when they were looked for.
+    sockets: Mutex<HashSet<PathBuf>>,
 }
 
 impl Host {
@@ -144,6 +152,7 @@ impl Host {
         Host {
             interfaces: ArcSwap::from_pointee(interfaces),
             own_listeners: ArcSwap::from_pointee(own_listeners),
+            sockets: Mutex::default(),
         }
     }
 
@@ -155,6 +164,23 @@ impl Host {
     /// Says anew which addresses the host has.
     pub fn set_interfaces(&self, interfaces: Vec<Interface>) {
         self.interfaces.store(Arc::new(interfaces));
+    }
+
+    /// Notes that this unix socket was seen here.
+    pub fn found_socket(&self, path: &Path) {
+        self.sockets.lock().insert(path.to_owned());
+    }
+
+    /// Whether this unix socket was ever seen here. One that went since is an instance that stopped.
+    #[must_use]
+    pub fn has_socket(&self, path: &Path) -> bool {
+        self.sockets.lock().contains(path)
+    }
+
+    fn is_own_socket(&self, path: &Path) -> bool {
+        let listeners = self.own_listeners.load();
+        let mut paths = listeners.iter().filter_map(DialAddr::path);
+        paths.any(|own| own == path)
     }
 
     /// Whether dialling `address` would reach a listener of ours.
@@ -249,6 +275,7 @@ impl Interface {
 #[must_use]
 pub fn classify(address: &Address, host: &Host) -> Class {
     match address {
+        Address::Unix(path) if host.is_own_socket(path) => Class::OwnListener,
         Address::Unix(_) => Class::UnixSocket,
         Address::Name(..) => Class::Unresolvable,
         Address::Socket(socket) => classify_socket(*socket, host),

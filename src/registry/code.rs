@@ -53,7 +53,7 @@ codes! {
     R16 "a listener of this tidegate: dialling it would be a loop",
     R17 "a host name that does not resolve here, or resolves to loopback",
     R18 "an IPv6 address, and this host has no IPv6",
-    R19 "a unix socket, which exists on its own host only",
+    R19 "a unix socket that does not exist on this host",
     R20 "the service's name begins with another service's name",
     R21 "left over after a graceful stop",
     R22 "listens here but is not registered",
@@ -111,7 +111,9 @@ impl Code {
             Code::R18 => {
                 format!("give this host IPv6, or register an IPv4 address instead of {address}")
             }
-            Code::R19 => format!("register a TCP address instead of {address}"),
+            Code::R19 => format!(
+                "start the instance here, if this is its host; else register a TCP address instead of {address}"
+            ),
             _ => format!("look at {key}: {}", self.cause()),
         }
     }

@@ -3,15 +3,18 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
+use super::candidate::socket_path;
 use super::names::{self, Lookup};
 use super::{Host, Known, MemberPolicy, Members, Membership, ReadSet, Resolved, Shown};
+use crate::platform::{self, MAX_SOCKET_PATH};
 
 mod announce;
 #[cfg(test)]
@@ -24,11 +27,17 @@ const RESOLVE_EVERY: Duration = Duration::from_secs(30);
 /// The least time between two looks at the same names, however often one is asked for.
 const RESOLVE_GAP: Duration = Duration::from_secs(1);
 
+/// How often unix sockets that were not there are looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// Follows one service until `known` closes: calls `apply` with the members whenever they change,
 /// and logs one line for each registered address that is new.
 ///
 /// Host names are resolved every 30 s, and at most once a second when `again` is notified (a connect
 /// failed, or this host's addresses or listeners changed). A first set whose addresses are no names is applied at once.
+///
+/// A registered unix socket is a member from when it was first there, which is looked at once a second until then. After
+/// that it is an instance like any other: `down` while it cannot be dialled.
 pub async fn follow(
     service: Arc<str>,
     known: watch::Receiver<Known>,
@@ -56,6 +65,7 @@ async fn follow_with(
         host,
         set: None,
         names: Resolved::new(),
+        sockets: Vec::new(),
         applied: None,
         apply,
     };
@@ -84,6 +94,7 @@ async fn follow_with(
                 resolver.hurry();
                 follower.read();
             }
+            () = sleep(LOOK_EVERY), if follower.misses_sockets() => follower.read(),
             () = sleep_until(next_change.unwrap_or_else(Instant::now)), if next_change.is_some() => follower.tick(),
         }
     }
@@ -95,6 +106,8 @@ struct Follower<F> {
     host: Arc<Host>,
     set: Option<Arc<ReadSet>>,
     names: Resolved,
+    /// The unix sockets of the set.
+    sockets: Vec<PathBuf>,
     applied: Option<Arc<Members>>,
     apply: F,
 }
@@ -109,6 +122,8 @@ impl<F: Fn(Arc<Members>)> Follower<F> {
             }),
             Known::Read(set) => {
                 self.announcer.announce_skipped(&set.skipped);
+                let paths = set.instances.iter().filter_map(|it| socket_path(it));
+                self.sockets = paths.collect();
                 self.set = Some(set);
                 self.read();
             }
@@ -122,12 +137,22 @@ impl<F: Fn(Arc<Members>)> Follower<F> {
 
     fn read(&mut self) {
         let Some(set) = &self.set else { return };
+        for path in &self.sockets {
+            if !self.host.has_socket(path) && platform::has_socket(path) {
+                self.host.found_socket(path);
+            }
+        }
         let mut members = self
             .membership
             .read(set, &self.host, &self.names, Instant::now());
         // Nothing to call yet, but a name is being resolved: as good as not read.
         members.known = !members.list.is_empty() || !members.shown.iter().any(Shown::is_pending);
         self.publish(members);
+    }
+
+    /// Whether some unix socket was not there yet. (On a system without them none ever is.)
+    fn misses_sockets(&self) -> bool {
+        MAX_SOCKET_PATH.is_some() && self.sockets.iter().any(|path| !self.host.has_socket(path))
     }
 
     fn adopt(&mut self, policy: MemberPolicy) {

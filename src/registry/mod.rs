@@ -33,7 +33,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub use crate::metadata::forbidden;
-pub use address::{Address, DialAddr, Malformed, parse};
+pub use address::{Address, DialAddr, Malformed, parse, parse_path};
 pub use classify::{Class, Host, Interface, classify};
 pub use code::Code;
 pub use etcd::{Etcd, EtcdOptions, EtcdOptionsError};

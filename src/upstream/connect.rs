@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use super::Conn;
 use crate::outcome::Outcome;
-use crate::platform::{self, Side};
+use crate::platform::{self, Side, Stream};
 use crate::registry::{self, DialAddr};
 
 /// The firewall mark of our own connections; 0 is none.
@@ -45,24 +45,18 @@ pub struct ConnectError {
 /// What is this host's own doing (no descriptor, no local port) is `overloaded` and nobody's fault; the rest is the
 /// endpoint's.
 pub async fn connect(addr: &DialAddr, limit: Duration) -> Result<Box<Conn>, ConnectError> {
-    let DialAddr::Tcp(addr) = *addr else {
-        return Err(ConnectError {
-            outcome: Outcome::Unreachable,
-            detail: "unix sockets are not dialled in this version".into(),
-        });
-    };
     // Looked at again here, after rewriting and resolving: whatever the registry says, these are never dialled.
-    if registry::forbidden(addr.ip()) || addr.ip().is_unspecified() || addr.port() == 0 {
+    if addr.tcp().is_some_and(is_forbidden) {
         return Err(ConnectError {
             outcome: Outcome::LoopDetected,
             detail: "a metadata or unspecified address is never dialled (R14, R01)".into(),
         });
     }
     match timeout(limit, dial(addr)).await {
-        Ok(Ok(stream)) => Ok(Conn::new(stream.into(), Instant::now())),
+        Ok(Ok(stream)) => Ok(Conn::new(stream, Instant::now())),
         Ok(Err(error)) => Err(ConnectError {
             outcome: outcome(&error),
-            detail: error.to_string().into(),
+            detail: detail(addr, &error),
         }),
         Err(_) => Err(ConnectError {
             outcome: Outcome::ConnectTimeout,
@@ -75,7 +69,18 @@ pub async fn connect(addr: &DialAddr, limit: Duration) -> Result<Box<Conn>, Conn
     }
 }
 
-async fn dial(addr: SocketAddr) -> io::Result<TcpStream> {
+fn is_forbidden(addr: SocketAddr) -> bool {
+    registry::forbidden(addr.ip()) || addr.ip().is_unspecified() || addr.port() == 0
+}
+
+async fn dial(addr: &DialAddr) -> io::Result<Stream> {
+    match addr {
+        DialAddr::Tcp(addr) => dial_tcp(*addr).await.map(Stream::Tcp),
+        DialAddr::Unix(path) => platform::connect_unix(path).await,
+    }
+}
+
+async fn dial_tcp(addr: SocketAddr) -> io::Result<TcpStream> {
     let socket = if addr.is_ipv4() {
         TcpSocket::new_v4()?
     } else {
@@ -104,6 +109,19 @@ fn outcome(error: &io::Error) -> Outcome {
         io::ErrorKind::TimedOut => Outcome::ConnectTimeout,
         _ if platform::is_emfile(error) || platform::no_local_port(error) => Outcome::Overloaded,
         _ => Outcome::Unreachable,
+    }
+}
+
+/// What the system said; of a unix socket in words that say what to look at.
+fn detail(addr: &DialAddr, error: &io::Error) -> Box<str> {
+    match (addr, error.kind()) {
+        (DialAddr::Unix(_), io::ErrorKind::NotFound) => {
+            "there is no such socket on this host".into()
+        }
+        (DialAddr::Unix(_), io::ErrorKind::ConnectionRefused) => {
+            "its file is there, and nobody listens on it".into()
+        }
+        _ => error.to_string().into(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Addresses as a config writes them.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -25,7 +26,7 @@ pub(super) fn socket(table: &Section<'_>, text: Text<'_>) -> Option<SocketAddr> 
 fn why_no_socket(text: &str) -> String {
     let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
     if text.starts_with("unix:") {
-        "unix sockets are not possible here yet".into()
+        "no unix socket is possible here".into()
     } else if host == "localhost" {
         format!("write \"127.0.0.1:{port}\"")
     } else if host.is_empty() {
@@ -67,11 +68,20 @@ fn no_unix_path(path: &str) -> Option<String> {
     })
 }
 
-/// Why a text is no `host:port` that can be dialled; `None`: it is one.
-pub(super) fn not_dialable(text: &str) -> Option<&'static str> {
-    if text.starts_with("unix:") {
-        return Some("unix sockets are not possible here yet");
+/// Why a text is neither `host:port` nor `unix:/path`; `None`: it is one.
+pub(super) fn not_dialable(text: &str) -> Option<Cow<'static, str>> {
+    match text.strip_prefix("unix:") {
+        // An abstract name (Linux) has no file.
+        Some(path) if cfg!(target_os = "linux") && path.len() > 1 && path.starts_with('@') => {
+            no_unix_path(&path.replacen('@', "/", 1)).map(Cow::Owned)
+        }
+        Some(path) => no_unix_path(path).map(Cow::Owned),
+        None if text.starts_with('/') => Some(format!("write \"unix:{text}\"").into()),
+        None => no_host_and_port(text).map(Cow::Borrowed),
     }
+}
+
+fn no_host_and_port(text: &str) -> Option<&'static str> {
     let Some((host, port)) = text.rsplit_once(':') else {
         return Some("the port is missing");
     };

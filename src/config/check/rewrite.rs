@@ -1,5 +1,6 @@
 //! `[[rewrite]]`: which registered addresses are another one from here.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::config::load::source::Place;
@@ -80,10 +81,12 @@ fn read<T, E: std::fmt::Display>(
 
 fn host(table: &mut Section<'_>) -> Option<NewHost> {
     let text = table.text("host", "an IP address or a host name")?;
-    let problem = match text.text.parse::<IpAddr>() {
-        Ok(ip) if ip.to_canonical().is_unspecified() => "the unspecified address names no host",
+    let problem: Cow<'_, str> = match text.text.parse::<IpAddr>() {
+        Ok(ip) if ip.to_canonical().is_unspecified() => {
+            "the unspecified address names no host".into()
+        }
         Ok(ip) if forbidden(ip.to_canonical()) => {
-            "it is a cloud's metadata address, which is never dialled"
+            "it is a cloud's metadata address, which is never dialled".into()
         }
         Ok(ip) => return Some(NewHost::Ip(ip.to_canonical())),
         Err(_) => match why_no_name(text) {
@@ -99,16 +102,16 @@ fn host(table: &mut Section<'_>) -> Option<NewHost> {
     None
 }
 
-fn why_no_name(text: Text<'_>) -> Option<&'static str> {
+fn why_no_name(text: Text<'_>) -> Option<Cow<'static, str>> {
     if text.text.parse::<SocketAddr>().is_ok() {
-        return Some("the port is a key of its own: `port`");
+        return Some("the port is a key of its own: `port`".into());
     }
     if text.text.starts_with('[') {
-        return Some("an IPv6 address stands here without brackets");
+        return Some("an IPv6 address stands here without brackets".into());
     }
     let last = text.text.trim_end_matches('.').rsplit('.').next()?;
     if last.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some("it is neither an IP address nor a host name");
+        return Some("it is neither an IP address nor a host name".into());
     }
     not_dialable(&format!("{}:1", text.text))
 }

@@ -263,7 +263,10 @@ fn static_endpoints_must_be_dialable() {
         ("fd77::1:8888", "brackets"),
         ("[fd77::1:8888", "brackets"),
         ("h h:1", "a host name has"),
-        ("unix:/run/x", "not possible here yet"),
+        ("/run/x", "write \"unix:/run/x\""),
+        ("unix:run/x", "an absolute path"),
+        ("unix:", "an absolute path"),
+        ("unix:@", "an absolute path"),
     ] {
         refused(
             &format!("[[service]]\nname='s'\nendpoints=['{address}']"),
