@@ -150,7 +150,8 @@ pub fn parse_path(address: &str) -> Result<Address, Malformed> {
         .strip_prefix("//")
         .filter(|rest| rest.starts_with('/'))
         .unwrap_or(path);
-    if !is_path(path) || path == "@" {
+    // `unix://run/x` may be meant as relative.
+    if !is_path(path) || path == "@" || path.starts_with("//") {
         return Err(Malformed::NoPath);
     }
     if path.contains('\0') || MAX_SOCKET_PATH.is_some_and(|max| path.len() > max) {

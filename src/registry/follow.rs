@@ -94,7 +94,11 @@ async fn follow_with(
                 resolver.hurry();
                 follower.read();
             }
-            () = sleep(LOOK_EVERY), if follower.misses_sockets() => follower.read(),
+            () = sleep(LOOK_EVERY), if follower.misses_sockets() => {
+                if follower.look_for_sockets() {
+                    follower.read();
+                }
+            }
             () = sleep_until(next_change.unwrap_or_else(Instant::now)), if next_change.is_some() => follower.tick(),
         }
     }
@@ -136,18 +140,22 @@ impl<F: Fn(Arc<Members>)> Follower<F> {
     }
 
     fn read(&mut self) {
+        self.look_for_sockets();
         let Some(set) = &self.set else { return };
-        for path in &self.sockets {
-            if !self.host.has_socket(path) && platform::has_socket(path) {
-                self.host.found_socket(path);
-            }
-        }
         let mut members = self
             .membership
             .read(set, &self.host, &self.names, Instant::now());
         // Nothing to call yet, but a name is being resolved: as good as not read.
         members.known = !members.list.is_empty() || !members.shown.iter().any(Shown::is_pending);
         self.publish(members);
+    }
+
+    /// Whether a unix socket is there that was not before.
+    fn look_for_sockets(&self) -> bool {
+        let missing = self.sockets.iter().filter(|it| !self.host.has_socket(it));
+        let found: Vec<_> = missing.filter(|it| platform::has_socket(it)).collect();
+        found.iter().for_each(|path| self.host.found_socket(path));
+        !found.is_empty()
     }
 
     /// Whether some unix socket was not there yet. (On a system without them none ever is.)

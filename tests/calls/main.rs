@@ -27,3 +27,5 @@ mod stale;
 #[path = "../support/mod.rs"]
 mod support;
 mod time;
+#[cfg(unix)]
+mod unix;

@@ -54,7 +54,7 @@ fn no_unix_path(path: &str) -> Option<String> {
     let Some(max) = MAX_SOCKET_PATH else {
         return Some("unix sockets are not supported on Windows".to_owned());
     };
-    if !path.starts_with('/') || path.contains('\0') {
+    if !path.starts_with('/') || path.starts_with("//") || path.contains('\0') {
         return Some(format!(
             "expected an absolute path after \"unix:\", found \"{}\"",
             path.escape_debug()

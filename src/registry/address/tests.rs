@@ -32,11 +32,51 @@ fn addresses_read_as_they_are_written() {
         ("/run/item.sock", unix("/run/item.sock")),
         ("unix:/run/item.sock", unix("/run/item.sock")),
         ("unix:///run/item.sock", unix("/run/item.sock")),
-        ("@item", unix("@item")),
+        ("unix:///run/a:b c.sock:1", unix("/run/a:b c.sock:1")),
     ];
     for (text, expected) in cases {
         assert_eq!(parse(text), expected, "{text}");
     }
+}
+
+#[test]
+fn an_abstract_name_is_read_on_linux() {
+    let read = |name| match cfg!(target_os = "linux") {
+        true => unix(name),
+        false => Err(Malformed::NoAbstractName),
+    };
+    for text in ["@item", "unix:@item"] {
+        assert_eq!(parse(text), read("@item"), "{text}");
+        assert_eq!(parse_path(text), read("@item"), "{text}");
+    }
+}
+
+#[test]
+fn a_unix_socket_has_an_absolute_path_that_fits() {
+    let max = crate::platform::MAX_SOCKET_PATH.unwrap_or(107);
+    let (longest, long) = (format!("/{}", "x".repeat(max - 1)), "x".repeat(max));
+    assert_eq!(parse(&longest), unix(&longest));
+    let cases = [
+        ("unix:", Malformed::NoPath),
+        ("unix:run/item.sock", Malformed::NoPath),
+        ("unix://run/item.sock", Malformed::NoPath),
+        ("unix:@", Malformed::NoPath),
+        ("@", Malformed::NoPath),
+        ("/run/a\0b", Malformed::BadPath),
+        (&format!("/{long}"), Malformed::BadPath),
+        (&format!("unix:/{long}"), Malformed::BadPath),
+    ];
+    for (text, expected) in cases {
+        if expected == Malformed::BadPath && crate::platform::MAX_SOCKET_PATH.is_none() {
+            continue;
+        }
+        assert_eq!(parse(text), Err(expected.clone()), "{text}");
+        assert_eq!(parse_path(text), Err(expected), "{text}");
+    }
+    // Where the network says unix, nothing else is meant.
+    assert_eq!(parse_path("run/item.sock"), Err(Malformed::NoPath));
+    assert_eq!(parse_path("10.0.3.7:8888"), Err(Malformed::NoPath));
+    assert!(remedy("unix:run").contains("unix:/path"));
 }
 
 #[test]
@@ -85,8 +125,16 @@ proptest! {
     #[test]
     fn no_text_panics_and_a_socket_is_read_back(text in ".{0,40}", ip: std::net::IpAddr, port: u16) {
         let _ = parse(&text);
+        let _ = parse_path(&text);
         let _ = remedy(&text);
         let socket = SocketAddr::new(ip, port);
         prop_assert_eq!(parse(&socket.to_string()), Ok(Address::Socket(socket)));
+    }
+
+    #[test]
+    fn any_path_is_read_back_from_how_it_is_shown(path in "/[^\0/][^\0]{0,20}") {
+        let shown = DialAddr::Unix(Path::new(&path).into()).to_string();
+        prop_assert_eq!(parse(&shown), unix(&path));
+        prop_assert_eq!(parse(&path), unix(&path));
     }
 }

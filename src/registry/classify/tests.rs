@@ -82,6 +82,17 @@ fn every_address_has_its_class() {
 }
 
 #[test]
+fn a_unix_socket_of_our_own_is_an_own_listener() {
+    let host = Host::new(
+        Vec::new(),
+        vec![DialAddr::Unix(Path::new("/run/own.sock").into())],
+    );
+    let class = |text: &str| classify(&parse(text).unwrap(), &host);
+    assert_eq!(class("unix:/run/own.sock"), Class::OwnListener);
+    assert_eq!(class("/run/other.sock"), Class::UnixSocket);
+}
+
+#[test]
 fn metadata_addresses_are_forbidden_in_every_form() {
     let forbidden_ones = [
         "169.254.169.254",

@@ -186,6 +186,32 @@ async fn asking_often_does_not_resolve_often() {
     assert!((2..=7).contains(&lookups), "{lookups} in 5 s");
 }
 
+#[cfg(unix)]
+#[tokio::test(start_paused = true)]
+async fn a_unix_socket_is_used_within_a_second_of_being_there_and_stays_though_it_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("item.sock");
+    let mut bench = start(known(&["10.0.0.1:1", path.to_str().unwrap()]));
+    assert_eq!(bench.next_list().await, ["10.0.0.1:1"]);
+    std::fs::write(&path, "no socket").unwrap();
+    advance(Duration::from_secs(3)).await;
+    tokio::task::yield_now().await;
+    assert!(bench.applied.try_recv().is_err());
+    std::fs::remove_file(&path).unwrap();
+    let socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let before = Instant::now();
+    let both = ["10.0.0.1:1".to_owned(), format!("unix:{}", path.display())];
+    assert_eq!(bench.next_list().await, both);
+    assert!(before.elapsed() <= LOOK_EVERY);
+
+    // Gone, it is an instance that cannot be dialled: nothing for the registry to say.
+    drop(socket);
+    std::fs::remove_file(&path).unwrap();
+    bench.again.notify_one();
+    advance(Duration::from_secs(3)).await;
+    assert!(bench.applied.try_recv().is_err());
+}
+
 #[tokio::test(start_paused = true)]
 async fn it_ends_with_its_registry() {
     let mut bench = start(known(&["10.0.0.1:1"]));

@@ -215,6 +215,39 @@ async fn what_can_never_be_dialled_is_listed_and_does_not_count_as_something_els
     );
 }
 
+#[cfg(unix)]
+#[tokio::test(start_paused = true)]
+async fn a_unix_socket_is_a_member_once_it_was_seen_here_or_stands_in_the_config() {
+    let host = Host::default();
+    let mut membership = Membership::new(MemberPolicy::default());
+    let socket = |address: &str, network: &str, key: &str| Instance {
+        network: network.to_owned(),
+        key: key.to_owned(),
+        ..instance(address, 1)
+    };
+    let set = set_of([
+        socket("/run/a.sock", "unix", "p/item/a"),
+        socket("unix:/run/b.sock", "tcp", "p/item/b"),
+        socket("unix:/run/c.sock", "tcp", crate::registry::fixed::KEY),
+        socket("run/d.sock", "unix", "p/item/d"),
+        instance("127.0.0.1:1", 1),
+    ]);
+    let mut read = |host: &Host| membership.read(&set, host, &Resolved::new(), Instant::now());
+    let members = read(&host);
+    assert_eq!(list(&members), ["unix:/run/c.sock"]);
+    assert_eq!(code(&members, "/run/a.sock"), Some(Code::R19));
+    assert_eq!(code(&members, "run/d.sock"), Some(Code::R07));
+
+    host.found_socket(std::path::Path::new("/run/a.sock"));
+    host.found_socket(std::path::Path::new("/run/b.sock"));
+    let members = read(&host);
+    assert_eq!(
+        list(&members),
+        ["unix:/run/a.sock", "unix:/run/b.sock", "unix:/run/c.sock"]
+    );
+    assert_eq!(code(&members, "/run/a.sock"), None);
+}
+
 #[tokio::test(start_paused = true)]
 async fn our_own_listener_is_never_a_member() {
     let host = Host::new(

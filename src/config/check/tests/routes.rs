@@ -54,6 +54,7 @@ fn a_listener_s_unix_socket_has_a_path_and_a_mode() {
     for (address, more, expected) in [
         ("unix:run/x", "", "expected an absolute path"),
         ("unix:", "", "expected an absolute path"),
+        ("unix:///run/x", "", "expected an absolute path"),
         ("unix:@name", "", "expected an absolute path"),
         (&format!("unix:{longest}x"), "", "a path of at most"),
         ("unix:/x", "socket_mode='0888'", "a mode in octal"),
