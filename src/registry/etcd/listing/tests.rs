@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn key(rest: &str) -> Vec<u8> {
@@ -46,4 +48,30 @@ fn a_fresh_read_tells_whether_the_names_differ() {
     assert!(read(&mut table, &["stock/c:1"]));
     assert!(table.delete(&key("stock/c:1")), "nothing else was left");
     assert!(!read(&mut table, &[]));
+}
+
+proptest! {
+    #[test]
+    fn changes_one_by_one_come_to_what_a_fresh_read_says(
+        changes in prop::collection::vec((0_u8..3, 0_u8..3, any::<bool>()), 0..40),
+    ) {
+        let mut table = NameTable::new(Layout::default());
+        let mut keys = BTreeSet::new();
+        for (service, address, is_put) in changes {
+            let key = key(&format!("s{service}/{address}"));
+            let before = names(&table);
+            let told = match is_put {
+                true => table.put(&key),
+                false => table.delete(&key),
+            };
+            prop_assert_eq!(told, names(&table) != before);
+            match is_put {
+                true => keys.insert(key),
+                false => keys.remove(&key),
+            };
+            let mut fresh = NameTable::new(Layout::default());
+            fresh.replace(keys.iter().map(Vec::as_slice));
+            prop_assert_eq!(names(&table), names(&fresh));
+        }
+    }
 }
