@@ -198,7 +198,9 @@ impl Cluster {
     /// A connect to this endpoint succeeded.
     pub fn connected(&self, endpoint: &Arc<Endpoint>) {
         if endpoint.health.connected() {
-            tracing::info!(service = %self.name, endpoint.addr = %endpoint.name, "endpoint is up again");
+            if endpoint.health.state() != State::Down {
+                tracing::info!(service = %self.name, endpoint.addr = %endpoint.name, "endpoint is up again");
+            }
             let _one = self.dials.lock();
             self.refresh();
         }

@@ -306,8 +306,8 @@ impl Health {
         .is_some()
     }
 
-    /// A connect failed at `now`. True if the endpoint was not down until then. `jitter` is between -1 and 1. Where
-    /// checks keep it down this is no news: they fail as well, and only they end it.
+    /// A connect failed at `now`. True if that is news: the endpoint was not down until then, or by its checks alone,
+    /// which then still keep it down. `jitter` is between -1 and 1.
     pub fn connect_failed(
         &self,
         outcome: Outcome,
@@ -317,10 +317,11 @@ impl Health {
     ) -> bool {
         let mut first = false;
         self.change(|inner, _| {
-            first = inner.outage.is_none();
             if inner.is_kept_by_checks() {
+                first = inner.set_unreachable(true);
                 return;
             }
+            first = inner.outage.is_none();
             let outage = Outage::after(inner.outage.as_ref(), outcome, detail, now, jitter);
             inner.outage = Some(outage);
             if outcome == Outcome::ConnectRefused {
@@ -331,14 +332,27 @@ impl Health {
         first
     }
 
-    /// A connect succeeded. True if the endpoint was down until then, and a connect ends that.
+    /// A connect succeeded. True if that is news: the endpoint was down until then, and a connect ends that, or its
+    /// checks alone keep it down from now on.
     pub fn connected(&self) -> bool {
         if self.state() != State::Down {
             return false;
         }
-        let mut was = false;
-        self.change(|inner, _| was = !inner.is_kept_by_checks() && inner.back());
-        was
+        let mut news = false;
+        self.change(|inner, _| {
+            news = match inner.is_kept_by_checks() {
+                true => inner.set_unreachable(false),
+                false => inner.back(),
+            };
+        });
+        news
+    }
+
+    /// Whether it is called where no endpoint is up: only its checks speak against it, and they may be wrong.
+    pub fn is_last_resort(&self) -> bool {
+        let inner = self.inner.lock();
+        let outage = inner.outage.as_ref();
+        outage.is_some_and(Outage::is_by_checks_alone) && inner.ejection.is_none()
     }
 
     /// Whether the registry has it. One that it has not counts for nothing.
@@ -468,6 +482,12 @@ impl Inner {
     fn is_kept_by_checks(&self) -> bool {
         let outage = self.outage.as_ref();
         outage.is_some_and(|outage| outage.found != Found::ByConnect)
+    }
+
+    /// Whether the last connect to it failed, while checks keep it down. True if that is another thing than before.
+    fn set_unreachable(&mut self, is: bool) -> bool {
+        let outage = self.outage.as_mut().filter(|it| it.found == Found::ByCheck);
+        outage.is_some_and(|it| std::mem::replace(&mut it.unreachable, is) != is)
     }
 
     /// It is down no more. True if it was.

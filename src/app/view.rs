@@ -168,7 +168,7 @@ fn service(followed: &Followed, clock: &Clock) -> Value {
         "known": members.known,
         "problem": cluster.why_none().filter(|_| set.all.is_empty()).as_deref(),
         "calls_in_flight": in_flight,
-        "up": set.available(),
+        "up": cluster.peers.census().picked(),
         "lanes": set.parts().iter().map(part).collect::<Vec<_>>(),
         "endpoints": endpoints,
         "breakers": breakers,

@@ -7,6 +7,7 @@ use super::breaker::known_ones;
 use crate::breaker::State;
 use crate::cluster::Cluster;
 use crate::discovery::Followed;
+use crate::health;
 use crate::registry::Shown;
 use crate::why::service::Whole;
 use crate::why::{self, Clock};
@@ -182,14 +183,20 @@ fn one_endpoint(followed: &Followed, named: &str, clock: &Clock) -> Result<Strin
 
 fn with_whole<T>(cluster: &Cluster, clock: &Clock, with: impl FnOnce(&Whole<'_>) -> T) -> T {
     let (set, policy) = (cluster.set(), cluster.policy());
-    let kept = |endpoint: &crate::endpoint::Endpoint| {
-        why::endpoint::is_kept(&endpoint.health.snapshot(), &policy.ejection)
-    };
+    let all: Vec<health::Snapshot> = set
+        .all
+        .iter()
+        .map(|m| m.endpoint.health.snapshot())
+        .collect();
+    let is_kept = |it: &health::Snapshot| why::endpoint::is_kept(it, &policy.ejection);
+    let count = |is: &dyn Fn(&health::Snapshot) -> bool| all.iter().filter(|it| is(it)).count();
     let breakers = cluster.breakers(clock.now);
     let problem = cluster.why_none().filter(|_| set.all.is_empty());
     with(&Whole {
         census: cluster.peers.census(),
-        kept: set.all.iter().filter(|m| kept(&m.endpoint)).count(),
+        kept: count(&is_kept),
+        well: count(&|it| it.state == health::State::Up && !is_kept(it)),
+        last_resort: count(&health::Snapshot::is_last_resort),
         problem: problem.as_deref(),
         breakers: breakers
             .iter()

@@ -78,9 +78,11 @@ impl Cluster {
         let passed = result.is_ok();
         self.metrics.check(if passed { "pass" } else { "fail" });
         let now = Instant::now();
+        let was_last_resort = endpoint.health.is_last_resort();
         let news = endpoint.health.checked(result, rules, now);
         let released = passed && endpoint.health.release_from_before(began, now);
-        if news.is_some() || released {
+        let is_last_resort = endpoint.health.is_last_resort();
+        if news.is_some() || released || was_last_resort != is_last_resort {
             self.refresh();
         }
         drop(one);

@@ -70,14 +70,18 @@ impl Default for EndpointSet {
 }
 
 impl EndpointSet {
-    /// A set of these endpoints, which know of each other by `peers`; what is down or ejected is not picked.
+    /// A set of these endpoints, which know of each other by `peers`; what is down or ejected is not picked. Where that
+    /// leaves none, those are that only fail their checks: a wrong check must not stop a service.
     pub fn new(all: Vec<Member>, policy: &Policy, peers: Arc<Peers>) -> Self {
         let rules = Rules {
             balance: policy.balance,
             hash_key: policy.hash_key.clone(),
             slow_start: policy.ejection.slow_start,
             peers,
+            last_resort: !all.iter().any(|m| m.endpoint.health.state().is_picked()),
         };
+        let live = |m: &&Member| rules.is_live(&m.endpoint.health);
+        let available = all.iter().filter(live).count();
         let taste = Taste {
             prefer: policy.prefer.clone(),
             min_share: policy.min_share,
@@ -90,10 +94,7 @@ impl EndpointSet {
             lanes,
             taste,
             rules,
-            available: all
-                .iter()
-                .filter(|m| m.endpoint.health.state().is_picked())
-                .count(),
+            available,
             all,
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Missed;
-use crate::outcome::Outcome;
+use crate::outcome::{Charge, Outcome};
 
 /// The first background connect after an endpoint went down.
 const FIRST: Duration = Duration::from_millis(250);
@@ -42,6 +42,8 @@ pub struct Outage {
     pub last: Instant,
     /// When the next background connect is due, or about when the next check.
     pub next: Instant,
+    /// The last connect to it failed, that of a call or of a check.
+    pub unreachable: bool,
     wait: Duration,
 }
 
@@ -66,6 +68,7 @@ impl Outage {
             detail: detail.into(),
             last: now,
             next: now + wait.mul_f64(1.0 + jitter / 10.0),
+            unreachable: true,
             wait,
         }
     }
@@ -80,6 +83,7 @@ impl Outage {
             detail: "not checked yet".into(),
             last: now,
             next: now,
+            unreachable: false,
             wait: FIRST,
         }
     }
@@ -104,6 +108,7 @@ impl Outage {
             detail: format!("health check failed {times}: {}", missed.detail).into(),
             last: now,
             next,
+            unreachable: missed.outcome.row().endpoint == Charge::Down,
             wait: FIRST,
         }
     }
@@ -115,6 +120,11 @@ impl Outage {
             next: now,
             ..self
         }
+    }
+
+    /// Nothing but its checks speaks against it: they fail, and connects work.
+    pub fn is_by_checks_alone(&self) -> bool {
+        self.found == Found::ByCheck && !self.unreachable
     }
 
     /// 250 ms, doubling to 800 ms for the first minute, then to 5 s.

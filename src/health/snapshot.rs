@@ -13,6 +13,14 @@ pub struct Probation {
     pub returned: Option<(Reason, u32)>,
 }
 
+impl Snapshot {
+    /// Whether it is called though it is down: no endpoint is up, and only its checks speak against it.
+    pub fn is_last_resort(&self) -> bool {
+        let by_checks = self.outage.as_ref().is_some_and(Outage::is_by_checks_alone);
+        self.census.picked() == 0 && by_checks && self.ejection.is_none()
+    }
+}
+
 /// An ejection under way.
 #[derive(Clone, Copy, Debug)]
 pub struct Ejection {

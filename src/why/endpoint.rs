@@ -40,7 +40,11 @@ fn down(it: &Snapshot, clock: &Clock) -> String {
     let ejected = it.ejection.map_or(String::new(), |ejection| {
         format!("; ejected for another {}", clock.left(ejection.until))
     });
-    format!("down{why}{ejected}")
+    let called = match it.is_last_resort() {
+        true => "; called all the same: every endpoint fails its checks",
+        false => "",
+    };
+    format!("down{why}{ejected}{called}")
 }
 
 fn outage(it: &Outage, clock: &Clock) -> String {

@@ -11,6 +11,8 @@ use crate::health::{Census, State};
 pub enum Rank {
     /// No call gets through.
     Dead,
+    /// Calls get through, to endpoints of which none is well.
+    Failing,
     /// Calls are refused, or nothing is known.
     Refusing,
     /// Endpoints are missing.
@@ -28,6 +30,10 @@ pub struct Whole<'a> {
     pub census: Census,
     /// How many of them a detector has found that are not ejected.
     pub kept: usize,
+    /// How many are up, and no detector has found them.
+    pub well: usize,
+    /// How many are called though they are down, since every one fails its checks.
+    pub last_resort: usize,
     /// Why it has none to use, where discovery says so.
     pub problem: Option<&'a str>,
     /// Its methods with the states of their breakers.
@@ -39,8 +45,10 @@ impl Whole<'_> {
     pub fn rank(&self) -> Rank {
         let any = |state: breaker::State| self.breakers.iter().any(|(_, it)| *it == state);
         let count = |state| self.census.count(state) > 0;
-        if self.problem.is_some() || self.census.picked() == 0 {
+        if self.problem.is_some() || self.census.picked() + self.last_resort == 0 {
             Rank::Dead
+        } else if self.well == 0 {
+            Rank::Failing
         } else if any(breaker::State::Open) || any(breaker::State::ForcedOpen) {
             Rank::Refusing
         } else if count(State::Down) || count(State::Ejected) {
@@ -77,6 +85,10 @@ impl Whole<'_> {
         );
         if !states.is_empty() {
             said = format!("{said}: {}", states.join(", "));
+        }
+        if self.last_resort > 0 {
+            let n = self.last_resort;
+            said = format!("{said}; {n} called all the same: every endpoint fails its checks");
         }
         if self.kept > 0 {
             said = format!(

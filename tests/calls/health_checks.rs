@@ -123,6 +123,40 @@ async fn where_all_fail_their_checks_a_call_is_tried_anyway() {
 }
 
 #[tokio::test]
+async fn where_all_fail_their_checks_no_call_is_refused_and_connections_are_reused() {
+    const CALLERS: usize = 16;
+    let ill = || async {
+        let script = |call: &Call| match call.message.method.as_str() {
+            "Ping" => Act::Silence,
+            _ => Act::Delay(ms(5)),
+        };
+        Options::script(script).start().await.unwrap()
+    };
+    let (a, b) = (ill().await, ill().await);
+    let proxy = Setup::new("check-wrong-many", &[a.address(), b.address()])
+        .policy(&quick(""))
+        .start();
+    stands(&proxy, &a, "down").await;
+    stands(&proxy, &b, "down").await;
+    let mut callers = Vec::new();
+    for _ in 0..CALLERS {
+        callers.push(proxy.caller(Framing::Framed).await);
+    }
+    let calls = callers.iter_mut().map(|caller| async move {
+        for _ in 0..40 {
+            caller.echo("x").await;
+        }
+    });
+    futures_util::future::join_all(calls).await;
+    proxy.counted("ok", 40 * CALLERS as u64).await;
+    let dials = proxy.of("tidegate_connects_total", "result", "ok");
+    assert!(dials <= 2 * CALLERS as u64, "{dials} dials");
+    let why = proxy.endpoint(a.address())["state_why"].to_string();
+    let expected = "called all the same: every endpoint fails its checks";
+    assert!(why.contains(expected), "{why}");
+}
+
+#[tokio::test]
 async fn a_pass_ends_an_ejection_before_its_time() {
     let fails = Options::script(|call| match call.message.method.as_str() {
         "Ping" => Act::Echo,

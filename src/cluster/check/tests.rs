@@ -66,16 +66,17 @@ async fn an_endpoint_whose_checks_fail_leaves_the_set_and_comes_back_with_them()
         _ => Act::Big(1),
     });
     let server = ill.start().await.unwrap();
-    let cluster = cluster("ill", quick(), &[server.address()]);
+    let well = Server::start(Act::Big(1)).await.unwrap();
+    let cluster = cluster("ill", quick(), &[server.address(), well.address()]);
     let endpoint = cluster.endpoint(&server.address().into()).unwrap();
-    assert_eq!(cluster.set().available(), 1);
-    eventually("down", || cluster.set().available() == 0).await;
+    assert_eq!(cluster.set().available(), 2);
+    eventually("down", || cluster.set().available() == 1).await;
     let outage = endpoint.health.outage().unwrap();
     assert!(
         outage.detail.contains("closed without an answer"),
         "{outage:?}"
     );
-    eventually("back", || cluster.set().available() == 1).await;
+    eventually("back", || cluster.set().available() == 2).await;
     assert!(server.calls() > 8);
 }
 
@@ -100,14 +101,14 @@ async fn the_checks_end_with_the_endpoint_and_with_the_service() {
 async fn rules_that_are_switched_off_leave_nobody_down() {
     let server = closing().await;
     let cluster = cluster("off", quick(), &[server.address()]);
-    eventually("down", || cluster.set().available() == 0).await;
+    eventually("down", || cluster.peers.count(State::Down) == 1).await;
     cluster.set_policy(&policy(HealthCheck::default()));
-    eventually("up", || cluster.set().available() == 1).await;
+    eventually("up", || cluster.peers.count(State::Up) == 1).await;
     let calls = server.calls();
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(server.calls(), calls);
     cluster.set_policy(&policy(quick()));
-    eventually("down again", || cluster.set().available() == 0).await;
+    eventually("down again", || cluster.peers.count(State::Down) == 1).await;
 }
 
 #[tokio::test]

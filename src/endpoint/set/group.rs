@@ -60,7 +60,7 @@ impl Group {
         rules: &Rules,
     ) -> Self {
         let members = || registered.iter().map(|i| &all[*i as usize]);
-        let live = |m: &&Member| m.endpoint.health.state().is_picked();
+        let live = |m: &&Member| rules.is_live(&m.endpoint.health);
         let preferred = (0..taste.prefer.len()).find_map(|item| {
             let of_it = || members().filter(|m| taste.fits(item, m));
             let it = Preferred {

@@ -11,8 +11,9 @@ use std::net::SocketAddr;
 
 use super::*;
 use crate::call::Attribute;
-use crate::config::{Balance, Config, Key};
+use crate::config::{Balance, Config, HealthCheck, Key};
 use crate::endpoint::Waiters;
+use crate::health::Missed;
 use crate::outcome::Outcome;
 use crate::registry::Instance;
 
@@ -132,4 +133,27 @@ fn shares(set: &EndpointSet, n: usize) -> Vec<f64> {
         hits[picked(set, &Call::default()).expect("a pick")] += 1;
     }
     hits.iter().map(|h| *h as f64 / n as f64).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_is_up_those_that_only_fail_their_checks_are_picked() {
+    let (peers, now) = (Arc::default(), Instant::now());
+    let all = members(&[1, 1, 1], &peers);
+    let rules = HealthCheck {
+        unhealthy_threshold: 1,
+        ..HealthCheck::default()
+    };
+    let missed = Err(Missed {
+        outcome: Outcome::ReadDeadline,
+        detail: "no answer".into(),
+    });
+    for member in &all[..2] {
+        member.endpoint.health.checked(&missed, &rules, now);
+    }
+    let up = EndpointSet::new(all.clone(), &policy(Balance::LeastLoaded), peers.clone());
+    assert_eq!(shares(&up, 10), [0.0, 0.0, 1.0]);
+    let refused = &all[2].endpoint.health;
+    refused.connect_failed(Outcome::ConnectRefused, "", now, 0.0);
+    let none_up = EndpointSet::new(all, &policy(Balance::WeightedRoundRobin), peers);
+    assert_eq!(shares(&none_up, 10), [0.5, 0.5, 0.0]);
 }

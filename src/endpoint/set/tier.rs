@@ -17,7 +17,7 @@ use crate::call::{Attribute, Attributes, Tried};
 use crate::config::{Balance, Key};
 use crate::endpoint::load::stamp;
 use crate::endpoint::{Endpoint, Place};
-use crate::health::{Peers, State};
+use crate::health::{Health, Peers, State};
 
 /// Pairs sampled before the tier is searched for a free place.
 const PAIRS: usize = 3;
@@ -37,6 +37,15 @@ pub(super) struct Rules {
     pub(super) hash_key: Vec<Key>,
     pub(super) slow_start: Duration,
     pub(super) peers: Arc<Peers>,
+    /// No endpoint of the set is up.
+    pub(super) last_resort: bool,
+}
+
+impl Rules {
+    /// Whether calls are sent to an endpoint in this state of health.
+    pub(super) fn is_live(&self, health: &Health) -> bool {
+        health.state().is_picked() || (self.last_resort && health.is_last_resort())
+    }
 }
 
 /// One pick.

@@ -56,9 +56,33 @@ async fn no_connect_ends_what_checks_have_found_nor_is_one_made_in_the_backgroun
     (0..3).for_each(|_| drop(miss(&health)));
     assert_eq!(health.next_connect(), None);
     assert!(!health.connected());
-    assert!(!refuse(&health));
+    assert!(refuse(&health), "it cannot even be connected to");
+    assert!(!refuse(&health), "said once");
     assert_eq!(health.outage().unwrap().found, Found::ByCheck);
     assert!(health.returns_at().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_a_last_resort_while_nothing_but_its_checks_speaks_against_it() {
+    let health = health();
+    assert!(!health.is_last_resort(), "it is up");
+    (0..3).for_each(|_| drop(miss(&health)));
+    assert!(health.is_last_resort() && health.snapshot().is_last_resort());
+    refuse(&health);
+    assert!(!health.is_last_resort(), "a connect failed");
+    assert!(health.connected(), "a connect works again");
+    assert!(health.is_last_resort() && health.state() == State::Down);
+    let refused = Missed {
+        outcome: Outcome::ConnectRefused,
+        detail: "refused".into(),
+    };
+    assert_eq!(
+        health.checked(&Err(refused), &rules(), Instant::now()),
+        None
+    );
+    assert!(!health.is_last_resort(), "that of a check failed");
+    health.require_check(Instant::now());
+    assert!(!health.is_last_resort(), "it must pass first");
 }
 
 #[tokio::test(start_paused = true)]

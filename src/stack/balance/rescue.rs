@@ -11,8 +11,9 @@ use crate::outcome::{Failed, Outcome, Phase};
 use crate::upstream::Conn;
 
 /// Every endpoint that the call may go to is down, or there is none. The one nearest to its return is dialled by one call
-/// at a time; the others wait for that. One that fails its health checks is dialled as well, since a wrong check must not
-/// stop a service; one that must pass its first check before any call is not. `None`: look again, something came up.
+/// at a time; the others wait for that. One that fails its health checks is dialled as well; one that must pass its first
+/// check before any call is not. (Where nothing at all is up, those that only fail their checks are picked like any
+/// other.) `None`: look again, something came up.
 pub(super) async fn rescue<C: Call>(call: &C) -> Result<Option<(Place, Box<Conn>)>, Failed> {
     let target = call.shared().target();
     let cluster = &target.cluster;
@@ -129,10 +130,11 @@ pub(super) fn all_down<C: Call>(call: &C, failed: Failed) -> Failed {
     }
     // What became of another lane's endpoint says nothing here.
     let own = |id: u32| scope.endpoints().any(|it| it.id == id);
+    let is_down = |it: &&Arc<Endpoint>| !it.health.state().is_picked();
+    let down = scope.endpoints().filter(is_down).count();
     let detail = match &failed.endpoint {
         Some(last) if own(last.id) => format!(
-            "{} of {all} endpoints down, last {} {}",
-            all - live,
+            "{down} of {all} endpoints down, last {} {}",
             last.name,
             how(&failed)
         ),

@@ -23,6 +23,8 @@ fn whole(down: usize, ejected: usize) -> Whole<'static> {
     Whole {
         census: peers.census(),
         kept: 0,
+        well: 3 - down - ejected,
+        last_resort: 0,
         problem: None,
         breakers: vec![("Get", State::Closed)],
     }
@@ -42,7 +44,26 @@ async fn a_service_is_told_in_one_line_and_the_worst_ranks_first() {
         kept: 1,
         ..whole(0, 0)
     };
+    let lone = Whole {
+        kept: 1,
+        well: 0,
+        ..whole(1, 1)
+    };
+    let last_resort = Whole {
+        last_resort: 2,
+        ..whole(3, 0)
+    };
     for (whole, rank, said) in [
+        (
+            last_resort,
+            Rank::Failing,
+            "0 of 3 endpoints can be called: 3 down; 2 called all the same: every endpoint fails its checks",
+        ),
+        (
+            lone,
+            Rank::Failing,
+            "1 of 3 endpoints can be called: 1 down, 1 ejected; 1 fails and is not ejected",
+        ),
         (unread, Rank::Dead, "its registry could not be read yet"),
         (
             whole(3, 0),
@@ -68,7 +89,8 @@ async fn a_service_is_told_in_one_line_and_the_worst_ranks_first() {
     ] {
         assert_eq!((whole.rank(), &*whole.sentence()), (rank, said));
     }
-    assert!(Rank::Dead < Rank::Refusing && Rank::Watched < Rank::Well);
+    assert!(Rank::Dead < Rank::Failing && Rank::Failing < Rank::Refusing);
+    assert!(Rank::Failing < Rank::Wounded && Rank::Watched < Rank::Well);
 }
 
 #[test]
