@@ -116,7 +116,7 @@ impl Core {
             (Some((_, until)), _) if now >= until => {
                 self.forced = None;
                 self.close(now);
-                Some(Change::Closed(Closing::ForcingEnded))
+                Some(self.closed(Closing::ForcingEnded))
             }
             (None, Machine::Open { opened, until }) if now >= until => {
                 let half_open = Machine::HalfOpen {
@@ -230,7 +230,7 @@ impl Core {
     pub(super) fn reset(&mut self, now: Instant) -> Change {
         self.forced = None;
         self.close(now);
-        Change::Closed(Closing::Reset)
+        self.closed(Closing::Reset)
     }
 
     pub(super) fn set_policy(&mut self, policy: &BreakerPolicy, now: Instant) -> Option<Change> {
@@ -240,14 +240,21 @@ impl Core {
         self.rules = Arc::new(Rules::new(policy));
         let since = self.since;
         self.close(now);
-        if self.forced.is_some() {
-            self.since = since;
-        }
-        Some(if policy.enabled {
-            Change::Closed(Closing::Policy)
-        } else {
-            Change::Off
+        Some(match self.forced {
+            Some((to, until)) => {
+                self.since = since;
+                Change::StaysForced(to, until.saturating_duration_since(now))
+            }
+            None => self.closed(Closing::Policy),
         })
+    }
+
+    /// Closed, or off where the policy has no breaker.
+    fn closed(&self, why: Closing) -> Change {
+        match self.rules.policy.enabled {
+            true => Change::Closed(why),
+            false => Change::Off(why),
+        }
     }
 
     pub(super) fn snapshot(&self, run: u32, now: Instant) -> Snapshot {

@@ -45,6 +45,15 @@ pub enum Forced {
     Closed,
 }
 
+impl From<Forced> for State {
+    fn from(forced: Forced) -> Self {
+        match forced {
+            Forced::Open => Self::ForcedOpen,
+            Forced::Closed => Self::ForcedClosed,
+        }
+    }
+}
+
 impl fmt::Display for Forced {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -180,6 +189,17 @@ pub(super) enum Closing {
     Policy,
 }
 
+impl fmt::Display for Closing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Probes => "the probes succeeded",
+            Self::ForcingEnded => "it was forced until now",
+            Self::Reset => "it was reset",
+            Self::Policy => "its policy changed",
+        })
+    }
+}
+
 /// A change, as the log tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
@@ -188,7 +208,10 @@ pub(super) enum Change {
     HalfOpened,
     Closed(Closing),
     Forced(Forced, Duration),
-    Off,
+    /// Another policy, which holds once it is forced no longer.
+    StaysForced(Forced, Duration),
+    /// What would close it, where the policy has no breaker.
+    Off(Closing),
 }
 
 impl Change {
@@ -208,14 +231,14 @@ impl fmt::Display for Change {
             Self::Opened(opened) => write!(f, "breaker opened: {opened}"),
             Self::Reopened(opened) => write!(f, "breaker opened again: {opened}"),
             Self::HalfOpened => f.write_str("breaker half-open: calls are let through as probes"),
-            Self::Closed(Closing::Probes) => f.write_str("breaker closed: the probes succeeded"),
-            Self::Closed(Closing::ForcingEnded) => {
-                f.write_str("breaker closed: it was forced until now")
-            }
-            Self::Closed(Closing::Reset) => f.write_str("breaker closed: it was reset"),
-            Self::Closed(Closing::Policy) => f.write_str("breaker closed: its policy changed"),
+            Self::Closed(why) => write!(f, "breaker closed: {why}"),
+            Self::Off(why) => write!(f, "breaker off: {why}"),
             Self::Forced(to, left) => write!(f, "breaker forced {to} for {}", ahead(*left)),
-            Self::Off => f.write_str("breaker off: its policy changed"),
+            Self::StaysForced(to, left) => write!(
+                f,
+                "breaker stays forced {to} for another {}: its policy changed",
+                ahead(*left)
+            ),
         }
     }
 }

@@ -123,6 +123,36 @@ fn switched_off_it_lets_everything_through_unless_a_person_forces_it() {
     assert_eq!(bench.state(), State::Closed);
 }
 
+#[test]
+fn the_log_says_that_it_stays_forced_and_never_that_one_that_is_off_closed() {
+    let mut policy = BreakerPolicy::default();
+    let bench = Bench::new(&policy);
+    let said = |act: &dyn Fn(&mut Core) -> Option<Change>| {
+        let change = act(&mut bench.breaker.core.lock());
+        change.map(|it| it.to_string()).unwrap_or_default()
+    };
+    let (now, until) = (bench.now, bench.now + ms(30_000));
+    said(&|core| Some(core.force(Forced::Open, until, now)));
+    policy.enabled = false;
+    assert_eq!(
+        said(&|core| core.set_policy(&policy, now)),
+        "breaker stays forced open for another 30.0s: its policy changed"
+    );
+    assert_eq!(
+        said(&|core| core.advance(until)),
+        "breaker off: it was forced until now"
+    );
+    assert_eq!(
+        said(&|core| Some(core.reset(until))),
+        "breaker off: it was reset"
+    );
+    policy.enabled = true;
+    assert_eq!(
+        said(&|core| core.set_policy(&policy, until)),
+        "breaker closed: its policy changed"
+    );
+}
+
 /// The series of this method's breaker.
 fn series(method: &str) -> Vec<String> {
     let text = crate::metrics::render();
