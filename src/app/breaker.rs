@@ -29,17 +29,23 @@ impl App {
                 known_ones(service, &known)
             ));
         };
-        let methods = methods(&found.cluster, order.method.as_deref())?;
-        let now = Instant::now();
-        for breaker in methods.iter().filter_map(|it| it.breaker.as_ref()) {
-            act(breaker, order.wanted, now);
-        }
+        let (cluster, now) = (&found.cluster, Instant::now());
         let whose = match &order.method {
-            Some(method) => format!("the breaker of {service}.{method}"),
-            None => format!("the breakers of {service}, {} methods,", methods.len()),
+            Some(name) => {
+                let method = method(cluster, name)?;
+                method
+                    .breaker
+                    .iter()
+                    .for_each(|it| act(it, order.wanted, now));
+                format!("the breaker of {service}.{name}")
+            }
+            None => {
+                act_on_all(cluster, order.wanted, now);
+                all_of(cluster)
+            }
         };
         Ok(match order.wanted {
-            Wanted::Reset => format!("reset {whose}").trim_end_matches(',').to_owned(),
+            Wanted::Reset => format!("reset {whose}"),
             Wanted::Forced(to, span) => format!("forced {whose} {to} for {}", ahead(span)),
         })
     }
@@ -52,28 +58,48 @@ fn act(breaker: &Breaker, wanted: Wanted, now: Instant) {
     }
 }
 
-/// The one that is named, or all.
-fn methods(cluster: &Cluster, named: Option<&str>) -> Result<Vec<Arc<Method>>, String> {
-    let all = cluster.methods.all();
-    let found: Vec<_> = match named {
-        None => all.clone(),
-        Some(name) => all.iter().filter(|it| *it.name == *name).cloned().collect(),
+fn act_on_all(cluster: &Cluster, wanted: Wanted, now: Instant) {
+    match wanted {
+        Wanted::Forced(to, span) => {
+            let left = ahead(span);
+            tracing::warn!(service = %cluster.name, "all breakers forced {to} for {left}");
+            cluster.methods.force(to, now + span, now);
+        }
+        Wanted::Reset => {
+            tracing::info!(service = %cluster.name, "all breakers reset");
+            cluster.methods.reset(now);
+        }
+    }
+}
+
+/// `all breakers of shop.item (2 methods have one, the others likewise)`.
+fn all_of(cluster: &Cluster) -> String {
+    let have = match cluster.methods.all().len() {
+        0 => "no method has one yet".to_owned(),
+        1 => "1 method has one".to_owned(),
+        n => format!("{n} methods have one"),
     };
-    if !found.is_empty() {
-        return Ok(found);
+    format!(
+        "all breakers of {} ({have}, the others likewise)",
+        cluster.name
+    )
+}
+
+/// The one that is named.
+fn method(cluster: &Cluster, name: &str) -> Result<Arc<Method>, String> {
+    let all = cluster.methods.all();
+    if let Some(found) = all.iter().find(|it| *it.name == *name) {
+        return Ok(found.clone());
     }
     let service = &cluster.name;
-    if all.is_empty() {
-        return Err(format!(
-            "no method of {service} has a breaker yet: a method has one from its first reply on, or where the config \
-             names it in [service.method.NAME]"
-        ));
-    }
-    let name = named.unwrap_or_default();
     let known: Vec<&str> = all.iter().map(|it| &*it.name).collect();
+    let known = match known.is_empty() {
+        true => String::new(),
+        false => known_ones(name, &known),
+    };
     Err(format!(
-        "no method {name} of {service} has a breaker{}",
-        known_ones(name, &known)
+        "no method {name} of {service} has a breaker{known} (a method has one from its first reply on, or where the \
+         config names it in [service.method.NAME]; without method= all calls of {service} are meant)"
     ))
 }
 

@@ -172,6 +172,7 @@ fn service(followed: &Followed, clock: &Clock) -> Value {
         "lanes": set.parts().iter().map(part).collect::<Vec<_>>(),
         "endpoints": endpoints,
         "breakers": breakers,
+        "other_methods_why": why::breaker::others(cluster.methods.forced(clock.now), clock),
         "retry_budget": {
             "tokens": standing.tokens,
             "why": why::service::retry_budget(&standing, policy.retry_budget),

@@ -69,6 +69,8 @@ fn one(followed: &Followed, clock: &Clock) -> String {
         let sentence = why::breaker::sentence(&snapshot, pickable, clock);
         let _ = writeln!(text, "  breaker {method}: {sentence}");
     }
+    let others = why::breaker::others(cluster.methods.forced(clock.now), clock);
+    let _ = writeln!(text, "  breaker of other methods: {others}");
     let policy = cluster.policy();
     let standing = cluster.budget.standing(clock.now, policy.retry_budget);
     let budget = why::service::retry_budget(&standing, policy.retry_budget);
@@ -198,6 +200,7 @@ fn with_whole<T>(cluster: &Cluster, clock: &Clock, with: impl FnOnce(&Whole<'_>)
         well: count(&|it| it.state == health::State::Up && !is_kept(it)),
         last_resort: count(&health::Snapshot::is_last_resort),
         problem: problem.as_deref(),
+        forced: cluster.methods.forced(clock.now).map(|(to, _)| to),
         breakers: breakers
             .iter()
             .map(|(method, it)| (&**method, it.state.unwrap_or(State::Closed)))

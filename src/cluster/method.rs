@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::RwLock;
 use tokio::time::Instant;
 
-use crate::breaker::Breaker;
+use crate::breaker::{Breaker, Forced, Refusal};
 use crate::config::{BreakerPolicy, RateLimit};
 use crate::metrics::MethodMetrics;
 use crate::rate::{Rate, RateSlot};
@@ -99,6 +99,8 @@ struct Slots {
     methods: HashMap<Box<str>, Arc<Method>>,
     /// What new slots get.
     breaker: BreakerPolicy,
+    /// What a person wants of all methods, those to come too, and until when.
+    forced: Option<(Forced, Instant)>,
 }
 
 impl Methods {
@@ -109,6 +111,7 @@ impl Methods {
             slots: RwLock::new(Slots {
                 methods: HashMap::new(),
                 breaker: breaker.clone(),
+                forced: None,
             }),
             other: Method::new(service, OTHER, None),
         }
@@ -140,6 +143,10 @@ impl Methods {
         let mut slots = self.slots.write();
         if slots.methods.len() < SLOTS && !slots.methods.contains_key(name) {
             let method = Method::new(&self.service, name, Some(&slots.breaker));
+            let now = Instant::now();
+            if let (Some((to, until)), Some(breaker)) = (slots.forced(now), &method.breaker) {
+                breaker.force(to, until, now);
+            }
             slots.methods.insert(name.into(), method);
         }
     }
@@ -148,6 +155,32 @@ impl Methods {
     pub fn set_policy(&self, breaker: &BreakerPolicy, now: Instant) {
         self.slots.write().breaker = breaker.clone();
         self.breakers(|it| it.set_policy(breaker, now));
+    }
+
+    /// Opens or closes the breakers of all methods until then, and of those that get one before; calls of methods that
+    /// have none are refused or let through alike.
+    pub fn force(&self, to: Forced, until: Instant, now: Instant) {
+        self.slots.write().forced = Some((to, until));
+        self.breakers(|it| it.force(to, until, now));
+    }
+
+    /// All breakers are closed afresh, and forced no longer.
+    pub fn reset(&self, now: Instant) {
+        self.slots.write().forced = None;
+        self.breakers(|it| it.reset(now));
+    }
+
+    /// What a person wants of all methods, and until when.
+    pub fn forced(&self, now: Instant) -> Option<(Forced, Instant)> {
+        self.slots.read().forced(now)
+    }
+
+    /// Why a call of a method that has no breaker is refused: a person forced all methods open.
+    pub fn refusal(&self, now: Instant) -> Option<Refusal> {
+        let forced = self.forced(now).filter(|(to, _)| *to == Forced::Open);
+        forced.map(|(_, until)| Refusal::Forced {
+            left: until.saturating_duration_since(now),
+        })
     }
 
     /// What time alone changes.
@@ -163,10 +196,17 @@ impl Methods {
     }
 }
 
+impl Slots {
+    fn forced(&self, now: Instant) -> Option<(Forced, Instant)> {
+        self.forced.filter(|(_, until)| *until > now)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::breaker::State;
 
     fn ms(n: u64) -> Duration {
         Duration::from_millis(n)
@@ -212,6 +252,33 @@ mod tests {
             let window = method.breaker.as_ref().unwrap().snapshot(now).policy.window;
             assert_eq!(window, ms(777), "{}", method.name);
         }
+    }
+
+    #[test]
+    fn what_is_forced_for_all_holds_for_methods_to_come_and_for_those_without_a_breaker() {
+        let methods = Methods::new(&"s".into(), &BreakerPolicy::default());
+        let (now, later) = (Instant::now(), Duration::from_secs(600));
+        let state = |name: &[u8]| {
+            let method = methods.own(name).unwrap();
+            method.breaker.as_ref().unwrap().snapshot(now).state
+        };
+        assert_eq!(methods.refusal(now), None);
+        methods.adopt(b"before");
+        methods.force(Forced::Open, now + later, now);
+        methods.adopt(b"after");
+        assert_eq!(state(b"before"), Some(State::ForcedOpen));
+        assert_eq!(state(b"after"), Some(State::ForcedOpen));
+        let left = methods.refusal(now);
+        assert_eq!(left, Some(Refusal::Forced { left: later }));
+        assert_eq!(methods.refusal(now + later), None, "its time is over");
+        methods.force(Forced::Closed, now + later, now);
+        assert_eq!(methods.refusal(now), None);
+        methods.reset(now);
+        methods.adopt(b"at last");
+        assert_eq!(
+            (state(b"before"), state(b"at last")),
+            (Some(State::Closed), Some(State::Closed))
+        );
     }
 
     #[test]

@@ -24,9 +24,15 @@ impl<C: Call> Gate<C> for Breaker {
     #[inline]
     fn enter(&self, call: &C) -> Result<Self::Guard, Failed> {
         let shared = call.shared().clone();
-        let permit = match &shared.target().method.breaker {
-            Some(breaker) => breaker.enter(call.course().now),
-            None => Ok(Permit::UNCOUNTED),
+        let (target, now) = (shared.target(), call.course().now);
+        let permit = match &target.method.breaker {
+            Some(breaker) => breaker.enter(now),
+            // Nobody learns of it, but a person may have forced all methods.
+            None => target
+                .cluster
+                .methods
+                .refusal(now)
+                .map_or(Ok(Permit::UNCOUNTED), Err),
         };
         let permit = permit.map_err(|refusal| refused(call, refusal))?;
         if permit.is_probe() {

@@ -1,7 +1,9 @@
 //! Why a breaker is open, and why it is not.
 
+use tokio::time::Instant;
+
 use super::{Clock, many, soon, thousands};
-use crate::breaker::{PROBES, Snapshot, State};
+use crate::breaker::{Forced, PROBES, Snapshot, State};
 use crate::outcome::human;
 
 /// The state of a method's breaker with the numbers behind it. `pickable` is how many endpoints calls may be sent to: a
@@ -18,6 +20,16 @@ pub fn sentence(it: &Snapshot, pickable: usize, clock: &Clock) -> String {
                 "forced closed for {}, nothing is counted",
                 forced(it, clock)
             )
+        }
+    }
+}
+
+/// What becomes of the methods that have no breaker, where a person may have forced all until then.
+pub fn others(all: Option<(Forced, Instant)>, clock: &Clock) -> String {
+    match all {
+        Some((to, until)) => format!("forced {to} for another {}, by request", clock.left(until)),
+        None => {
+            "none: a method has one from its first reply on, or by [service.method.NAME]".into()
         }
     }
 }

@@ -1,7 +1,7 @@
 //! How a service stands as a whole: in one line, and its retry budget and limits.
 
 use super::{many, thousands};
-use crate::breaker;
+use crate::breaker::{self, Forced};
 use crate::budget::{Budget, Standing};
 use crate::config::{Policy, RetryBudget};
 use crate::health::{Census, State};
@@ -38,6 +38,8 @@ pub struct Whole<'a> {
     pub problem: Option<&'a str>,
     /// Its methods with the states of their breakers.
     pub breakers: Vec<(&'a str, breaker::State)>,
+    /// What a person wants of all its methods, those without a breaker too.
+    pub forced: Option<Forced>,
 }
 
 impl Whole<'_> {
@@ -49,12 +51,16 @@ impl Whole<'_> {
             Rank::Dead
         } else if self.well == 0 {
             Rank::Failing
-        } else if any(breaker::State::Open) || any(breaker::State::ForcedOpen) {
+        } else if self.forced == Some(Forced::Open)
+            || any(breaker::State::Open)
+            || any(breaker::State::ForcedOpen)
+        {
             Rank::Refusing
         } else if count(State::Down) || count(State::Ejected) {
             Rank::Wounded
         } else if count(State::Probation)
             || self.kept > 0
+            || self.forced.is_some()
             || self.breakers.iter().any(|(_, it)| is_watched(*it))
         {
             Rank::Watched
@@ -100,7 +106,11 @@ impl Whole<'_> {
                 }
             );
         }
-        for (method, state) in &self.breakers {
+        let all = self.forced.map(breaker::State::from);
+        if let Some(to) = self.forced {
+            said = format!("{said}; breakers of all methods forced {to}");
+        }
+        for (method, state) in self.breakers.iter().filter(|(_, it)| Some(*it) != all) {
             if *state != breaker::State::Closed {
                 let state = state.label().replace('_', " ");
                 said = format!("{said}; breaker of {method} {state}");

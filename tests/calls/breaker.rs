@@ -258,14 +258,50 @@ async fn a_person_forces_a_method_or_a_whole_service() {
         caller.call("Get", "x").await.unwrap(),
         Answer::Text("x".into())
     );
-    order(None, forced).unwrap();
+    assert_eq!(
+        order(None, forced).unwrap(),
+        "forced all breakers of brk-force (2 methods have one, the others likewise) open for 9m"
+    );
     caller.fails("every method").await;
     fails(&mut caller).await;
-    let wrong = order(Some("Gte"), forced).unwrap_err();
+    let seen = server.calls();
+    match caller.call("Unseen", "x").await.unwrap() {
+        Answer::Exception(6, said) => assert_eq!(
+            said,
+            "tidegate: breaker open for brk-force.Unseen: forced open for another 9m"
+        ),
+        other => panic!("answered: {other:?}"),
+    }
+    assert_eq!(server.calls(), seen, "nothing reached it");
+    let why = proxy.app.why(Some("brk-force"), None).unwrap();
+    let others = "breaker of other methods: forced open for another 9m, by request";
+    assert!(why.contains(others), "{why}");
     assert_eq!(
-        wrong,
-        "no method Gte of brk-force has a breaker: did you mean Get?"
+        order(None, Wanted::Reset).unwrap(),
+        "reset all breakers of brk-force (2 methods have one, the others likewise)"
     );
+    caller.call("Unseen", "x").await.unwrap();
+    let wrong = order(Some("Gte"), forced).unwrap_err();
+    let near = "no method Gte of brk-force has a breaker: did you mean Get? (a method has one from its first reply on";
+    assert!(wrong.starts_with(near), "{wrong}");
     let wrong = order(Some("Unlike"), forced).unwrap_err();
-    assert!(wrong.ends_with(": there is Echo, Get"), "{wrong}");
+    assert!(wrong.contains(": there is Echo, Get, Unseen ("), "{wrong}");
+}
+
+#[tokio::test]
+async fn what_is_forced_holds_for_a_service_of_which_no_method_was_answered_yet() {
+    let server = Server::start(Act::Silence).await.unwrap();
+    let proxy = Setup::new("brk-hung", &[server.address()]).start();
+    let order = BreakerOrder {
+        service: "brk-hung".into(),
+        method: None,
+        wanted: Wanted::Forced(Forced::Open, Duration::from_secs(540)),
+    };
+    assert_eq!(
+        proxy.app.breaker(&order).unwrap(),
+        "forced all breakers of brk-hung (no method has one yet, the others likewise) open for 9m"
+    );
+    let said = proxy.caller(Framing::Framed).await.fails("x").await;
+    assert!(said.ends_with("Echo: forced open for another 9m"), "{said}");
+    proxy.counted("breaker_open", 1).await;
 }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::breaker::State;
+use crate::breaker::{Forced, State};
 use crate::budget::Standing;
 use crate::config::{EjectionPolicy, Policy, RateLimit, RetryBudget};
 use crate::health::{Health, Peers, Reason};
@@ -27,6 +27,7 @@ fn whole(down: usize, ejected: usize) -> Whole<'static> {
         last_resort: 0,
         problem: None,
         breakers: vec![("Get", State::Closed)],
+        forced: None,
     }
 }
 
@@ -38,6 +39,11 @@ async fn a_service_is_told_in_one_line_and_the_worst_ranks_first() {
     };
     let open = Whole {
         breakers: vec![("Get", State::ForcedOpen), ("Put", State::Closed)],
+        ..whole(0, 0)
+    };
+    let forced = Whole {
+        breakers: vec![("Get", State::ForcedOpen), ("Put", State::HalfOpen)],
+        forced: Some(Forced::Open),
         ..whole(0, 0)
     };
     let kept = Whole {
@@ -74,6 +80,11 @@ async fn a_service_is_told_in_one_line_and_the_worst_ranks_first() {
             open,
             Rank::Refusing,
             "3 of 3 endpoints can be called; breaker of Get forced open",
+        ),
+        (
+            forced,
+            Rank::Refusing,
+            "3 of 3 endpoints can be called; breakers of all methods forced open; breaker of Put half open",
         ),
         (
             whole(1, 1),
