@@ -2,11 +2,12 @@
 //!
 //! - **down**: a connect failed. At once, outside of any cap: nobody can use it. The way back is a connect. Or its
 //!   health checks failed in a row ([`Checks`]); the way back is that they pass.
-//! - **probation**: one try was overdue, or an ejection ran out. A flag that the pick reads: one call at a time.
-//! - **ejected**: tries fail, and those of the other endpoints do not ([`Score`]). Bounded by [`Peers::held`], for a
-//!   time that doubles; the way back is probation.
+//! - **probation**: one try was overdue, or an ejection ran out, or tries fail and no other endpoint was tried meanwhile. A
+//!   flag that the pick reads: one call at a time.
+//! - **ejected**: tries fail, and those of the other endpoints do not ([`Score`], [`witness`]). Bounded by
+//!   [`Peers::held`], for a time that doubles; the way back is probation.
 //!
-//! An endpoint of which nothing bad is known costs one atomic add per try.
+//! An endpoint of which nothing bad is known costs two atomic adds per try.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
@@ -28,12 +29,14 @@ mod snapshot;
 pub mod success_rate;
 #[cfg(test)]
 mod tests;
+mod witness;
 
 pub use checks::{Check, Checked, Checks, Missed};
 pub use outage::{Found, Outage};
 pub use peers::{Census, Held, Peers};
 pub use score::{Reason, Score, TIMES_OTHERS, mixed};
-pub use snapshot::{Ejection, Probation, Snapshot};
+pub use snapshot::{Cause, Ejection, Probation, Snapshot};
+use witness::Begun;
 
 /// Successes in a row that end the probation after an ejection.
 pub const PASSES: u32 = 5;
@@ -95,6 +98,7 @@ pub struct Health {
 struct Inner {
     registered: bool,
     score: Score,
+    begun: Begun,
     outage: Option<Outage>,
     checks: Checks,
     probation: Option<Probation>,
@@ -131,6 +135,7 @@ impl Health {
             inner: Mutex::new(Inner {
                 registered: true,
                 score: Score::default(),
+                begun: Begun::default(),
                 outage: None,
                 checks: Checks::default(),
                 probation: None,
@@ -174,7 +179,11 @@ impl Health {
             _ => self.tally.fetch_add(1 << 32, Relaxed),
         };
         let plain = self.flags.load(Relaxed) & (STATE | WATCHED) == State::Up as u8;
-        if !rules.enabled || (plain && charge == Charge::Success) {
+        if !rules.enabled {
+            return Learned::default();
+        }
+        if plain && charge == Charge::Success {
+            self.peers.tries(false);
             return Learned::default();
         }
         self.learn(charge, rules, now)
@@ -189,6 +198,7 @@ impl Health {
                 return;
             }
             let before = inner.score.raw();
+            inner.count(charge != Charge::Success, peers);
             inner.score.add(charge);
             if charge == Charge::Success {
                 inner.held = None;
@@ -199,12 +209,12 @@ impl Health {
             if charge == Charge::Timeout && inner.probation.is_none() {
                 inner.probation = Some(Probation {
                     since: now,
-                    returned: None,
+                    cause: Cause::Overdue,
                 });
             }
             let found = match &mut inner.probation {
                 Some(Probation {
-                    returned: Some((reason, passes)),
+                    cause: Cause::Returned(reason, passes),
                     ..
                 }) => {
                     *passes = 0;
@@ -216,7 +226,8 @@ impl Health {
                 return;
             };
             match peers.held(rules) {
-                None => learned.eject = Some(reason),
+                None if inner.is_witnessed(reason, peers) => learned.eject = Some(reason),
+                None => inner.doubt(now),
                 Some(held) => learned.held = inner.hold(reason, held),
             }
         });
@@ -234,7 +245,7 @@ impl Health {
         jitter: f64,
     ) -> Option<Ejection> {
         let mut ejected = None;
-        self.change(|inner, _| {
+        self.change(|inner, peers| {
             if inner.ejection.is_some() || !inner.registered {
                 return;
             }
@@ -259,6 +270,7 @@ impl Health {
                 score: inner.score,
             };
             inner.ejection = Some(ejection);
+            inner.count_from_now(peers);
             inner.probation = None;
             inner.held = None;
             inner.up_since = None;
@@ -284,7 +296,7 @@ impl Health {
             inner.score.break_run();
             inner.probation = Some(Probation {
                 since: now,
-                returned: Some((ejection.reason, 0)),
+                cause: Cause::Returned(ejection.reason, 0),
             });
         });
         was
@@ -494,7 +506,8 @@ impl Inner {
     fn back(&mut self) -> bool {
         self.score.break_run();
         // Only a try told of that one; it was another time.
-        self.probation = self.probation.filter(|p| p.returned.is_some());
+        let returned = |it: &Probation| matches!(it.cause, Cause::Returned(..));
+        self.probation = self.probation.filter(returned);
         self.outage.take().is_some()
     }
 
@@ -502,7 +515,7 @@ impl Inner {
     fn passed(&mut self, rules: &EjectionPolicy, now: Instant) {
         match &mut self.probation {
             Some(Probation {
-                returned: Some((_, passes)),
+                cause: Cause::Returned(_, passes),
                 ..
             }) => {
                 *passes += 1;

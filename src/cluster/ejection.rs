@@ -11,7 +11,7 @@ use super::Cluster;
 use crate::config::EjectionPolicy;
 use crate::endpoint::{Endpoint, EndpointSet, Member};
 use crate::health::success_rate::Judgement;
-use crate::health::{Ejection, Held, Learned, Reason, State, success_rate};
+use crate::health::{Cause, Ejection, Held, Learned, Reason, State, success_rate};
 use crate::outcome::{Charge, human};
 use crate::upstream::connect::connect;
 
@@ -42,7 +42,14 @@ impl Cluster {
             let (service, addr) = (&self.name, &endpoint.name);
             match state {
                 State::Probation => {
-                    tracing::info!(%service, endpoint.addr = %addr, "endpoint on probation: a try was overdue");
+                    let cause = endpoint.health.snapshot().probation.map(|it| it.cause);
+                    let why = match cause {
+                        Some(Cause::NoWitness) => {
+                            "it fails, and no other endpoint was tried meanwhile"
+                        }
+                        _ => "a try was overdue",
+                    };
+                    tracing::info!(%service, endpoint.addr = %addr, "endpoint on probation: {why}");
                 }
                 _ => {
                     tracing::info!(%service, endpoint.addr = %addr, "endpoint is {} again", state.label());

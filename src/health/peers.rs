@@ -1,10 +1,11 @@
 //! What the endpoints of a service know of each other: sums, kept as each one changes, so that a try costs the same
 //! among ten thousand.
 
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use super::State;
 use super::score::ONE;
+use super::witness::Tries;
 use crate::config::EjectionPolicy;
 
 /// Counts over the registered endpoints of a service.
@@ -14,6 +15,8 @@ pub struct Peers {
     states: [AtomicU32; State::ALL.len()],
     /// The sum of the averages of those that are up or on probation.
     failing: AtomicI64,
+    /// All tries, and failures among them: two counts of 32 bits.
+    tried: AtomicU64,
 }
 
 /// How many endpoints of a service are in each state, at one moment.
@@ -93,6 +96,21 @@ impl Peers {
             if let Some(state) = is {
                 self.states[state as usize].fetch_add(1, Relaxed);
             }
+        }
+    }
+
+    /// A try ended at one of them.
+    #[inline]
+    pub(super) fn tries(&self, bad: bool) {
+        self.tried.fetch_add((1 << 32) | u64::from(bad), Relaxed);
+    }
+
+    /// How many have, ever.
+    pub(super) fn tried(&self) -> Tries {
+        let tried = self.tried.load(Relaxed);
+        Tries {
+            all: (tried >> 32) as u32,
+            bad: tried as u32,
         }
     }
 

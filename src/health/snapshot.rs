@@ -9,8 +9,19 @@ use super::{Census, Checks, Held, Outage, Reason, Score, State};
 pub struct Probation {
     /// Since when.
     pub since: Instant,
-    /// The ejection that ran out, and the successes in a row since; `None`: a try was overdue.
-    pub returned: Option<(Reason, u32)>,
+    /// Why, and so what ends it.
+    pub cause: Cause,
+}
+
+/// What puts an endpoint on probation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cause {
+    /// A try was overdue. One success ends it.
+    Overdue,
+    /// A detector found it, and no other endpoint was tried meanwhile, or hardly. One success ends it.
+    NoWitness,
+    /// Its ejection by this detector ran out; so many successes in a row since.
+    Returned(Reason, u32),
 }
 
 impl Snapshot {

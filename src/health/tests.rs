@@ -26,14 +26,20 @@ fn health() -> Health {
     Health::new(Arc::default())
 }
 
-/// Reports this charge `n` times; what came of the last one.
+/// Reports this charge `n` times, while others succeed; what came of the last one.
 fn report(health: &Health, charge: Charge, n: usize) -> Learned {
     let rules = EjectionPolicy::default();
     let mut last = Learned::default();
     for _ in 0..n {
         last = health.observe(charge, &rules, Instant::now());
+        others_succeed(health);
     }
     last
+}
+
+/// Tries elsewhere: witnesses.
+fn others_succeed(health: &Health) {
+    (0..4).for_each(|_| health.peers.tries(false));
 }
 
 #[tokio::test(start_paused = true)]

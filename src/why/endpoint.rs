@@ -4,8 +4,8 @@ use super::Clock;
 use crate::config::EjectionPolicy;
 use crate::health::success_rate::{Judgement, MINIMUM_HOSTS, REQUEST_VOLUME};
 use crate::health::{
-    Found, Held, Outage, PASSES, Probation, Reason, Score, Snapshot, State, TIMES_OTHERS, mixed,
-    share,
+    Cause, Found, Held, Outage, PASSES, Probation, Reason, Score, Snapshot, State, TIMES_OTHERS,
+    mixed, share,
 };
 use crate::outcome::human;
 
@@ -80,12 +80,13 @@ fn ejected(it: &Snapshot, clock: &Clock) -> String {
 }
 
 fn probation(it: &Probation, clock: &Clock) -> String {
-    match it.returned {
-        None => {
-            let ago = clock.since(it.since);
-            format!(": a try was overdue {ago} ago; one success ends it")
-        }
-        Some((reason, passes)) => {
+    let ago = clock.since(it.since);
+    match it.cause {
+        Cause::Overdue => format!(" since {ago} ago: a try was overdue; one success ends it"),
+        Cause::NoWitness => format!(
+            " since {ago} ago: it fails, and no other endpoint was tried meanwhile; one success ends it"
+        ),
+        Cause::Returned(reason, passes) => {
             let reason = reason.label();
             format!(" after an ejection by {reason}: {passes} of {PASSES} successes in a row")
         }
@@ -135,6 +136,9 @@ fn not_ejected(it: &Snapshot, reason: Reason, rules: &EjectionPolicy) -> String 
     }
     match it.census.held(rules) {
         Some(held) => format!("not ejected ({reason}): {}", cap(it, held, rules)),
+        None if it.probation.is_some_and(|it| it.cause == Cause::NoWitness) => {
+            format!("not ejected ({reason}): what others say is not known yet")
+        }
         None => format!("not ejected ({reason}): nothing keeps it any more but the next failure"),
     }
 }

@@ -55,6 +55,7 @@ async fn an_average_of_four_tenths_is_found_without_any_row() {
     loop {
         failed += 1;
         let learned = all[0].observe(Exception, &rules, Instant::now());
+        others_succeed(&all[0]);
         if learned.eject.is_some() {
             assert_eq!(learned.eject, Some(Reason::FailureRate));
             break;
@@ -118,6 +119,7 @@ async fn a_rule_set_to_zero_is_no_rule() {
         .is_none()
     {
         n += 1;
+        others_succeed(&all[0]);
     }
     assert!(n > 8, "by the average only, after {n}");
     rules.failure_rate = crate::config::Share::millionths(0);
@@ -172,6 +174,7 @@ async fn the_caps_hold_an_endpoint_in_and_say_so_once() {
         let last = all.last().unwrap();
         let mut learned = Learned::default();
         for _ in 0..5 {
+            others_succeed(last);
             learned = last.observe(Timeout, &rules, Instant::now());
         }
         assert_eq!(learned.eject.is_some(), held.is_none(), "{case}");
@@ -195,4 +198,35 @@ async fn those_that_are_down_are_not_among_those_left() {
     assert_eq!(peers.held(&rules), Some(Held::Last));
     all[0].connected();
     assert_eq!(peers.held(&rules), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_witness_it_is_on_probation_until_others_were_tried() {
+    let (all, _) = endpoints(2);
+    let fail =
+        |health: &Health| health.observe(Failure, &EjectionPolicy::default(), Instant::now());
+    // A good average of long ago is no witness.
+    report(&all[1], Success, 100);
+    let learned: Vec<Learned> = (0..5).map(|_| fail(&all[0])).collect();
+    assert_eq!(learned[4].eject, None);
+    assert_eq!(learned[4].state, Some(State::Probation));
+    let cause = all[0].snapshot().probation.map(|it| it.cause);
+    assert_eq!(cause, Some(Cause::NoWitness));
+    assert_eq!(fail(&all[0]), Learned::default(), "said once");
+    all[0].peers.tries(false);
+    assert_eq!(fail(&all[0]).eject, None, "one is not enough");
+    (0..3).for_each(|_| all[0].peers.tries(false));
+    assert_eq!(fail(&all[0]).eject, Some(Reason::Consecutive));
+    assert_eq!(report(&all[0], Success, 1).state, Some(State::Up));
+}
+
+#[tokio::test(start_paused = true)]
+async fn witnesses_that_fail_as_well_speak_for_it() {
+    let (all, _) = endpoints(3);
+    let fail =
+        |health: &Health| health.observe(Exception, &EjectionPolicy::default(), Instant::now());
+    for _ in 0..50 {
+        assert_eq!(fail(&all[0]).eject, None);
+        assert_eq!(fail(&all[1]).eject, None);
+    }
 }

@@ -155,7 +155,14 @@ async fn probation_says_what_ends_it() {
     bench.now += ms(200);
     assert_eq!(
         bench.said(),
-        "probation: a try was overdue 200ms ago; one success ends it; 1 of 5 failures in a row, average 0.05 of 0.40"
+        "probation since 200ms ago: a try was overdue; one success ends it; 1 of 5 failures in a row, average 0.05 of 0.40"
+    );
+    let bench = Bench::new(3);
+    bench.tries(0, Charge::Failure, 5);
+    assert_eq!(
+        bench.said(),
+        "probation since 0us ago: it fails, and no other endpoint was tried meanwhile; one success ends it; \
+         not ejected (5 failures in a row): what others say is not known yet"
     );
     let bench = Bench::new(3);
     bench.eject(0, Reason::Consecutive);
