@@ -4,7 +4,7 @@
 //! Kitex's rules have no such rule: its 200 calls in 10 s are 20 calls/s of one method.
 
 use super::resilience::{BreakerPolicy, Preset, Share};
-use super::{Config, units};
+use super::{Config, Policy, units};
 
 #[cfg(test)]
 mod tests;
@@ -13,28 +13,49 @@ impl Config {
     /// One sentence about the breaker of `[defaults]`, and one for each service whose breaker differs: from which rate
     /// of calls of one method on it opens; or, with such a rate in calls per second, above 0, what it does at that.
     pub fn breakers(&self, rate: Option<f64>) -> Vec<String> {
+        let of = |policy: &Policy| (policy.breaker.clone(), policy.call.rate.per_second);
+        let defaults = of(&self.defaults);
         let differs = self
             .services
             .iter()
-            .filter(|service| service.policy.breaker != self.defaults.breaker)
-            .map(|service| (&*service.name, &service.policy.breaker));
-        std::iter::once(("[defaults]", &self.defaults.breaker))
+            .filter(|service| of(&service.policy) != defaults)
+            .map(|service| (&*service.name, &service.policy));
+        std::iter::once(("[defaults]", &self.defaults))
             .chain(differs)
-            .map(|(whose, breaker)| match rate {
-                _ if !breaker.enabled => format!("breaker of {whose}: off"),
-                None => format!("breaker of {whose}: {}", in_general(breaker)),
-                Some(rate) => {
-                    let preset = name(breaker.preset);
-                    let at = show(rate);
-                    let does = at_rate(breaker, rate);
-                    format!("at {at} calls/s the breaker of {whose} ({preset}) {does}")
-                }
+            .map(|(whose, policy)| match rate {
+                _ if !policy.breaker.enabled => format!("breaker of {whose}: off"),
+                None => format!("breaker of {whose}: {}", in_general(policy)),
+                Some(rate) => at(whose, policy, rate),
             })
             .collect()
     }
 }
 
-fn in_general(breaker: &BreakerPolicy) -> String {
+/// What it does at so many calls a second, of which it sees those that the rate limit lets through.
+fn at(whose: &str, policy: &Policy, rate: f64) -> String {
+    let (breaker, limit) = (&policy.breaker, f64::from(policy.call.rate.per_second));
+    let (preset, shown) = (name(breaker.preset), show(rate));
+    if limit > 0.0 && limit < rate {
+        let (passing, does) = (show(limit), at_rate(breaker, limit));
+        return format!(
+            "at {shown} calls/s, of which rate_limit lets {passing} pass, the breaker of {whose} ({preset}) {does}"
+        );
+    }
+    let does = at_rate(breaker, rate);
+    format!("at {shown} calls/s the breaker of {whose} ({preset}) {does}")
+}
+
+fn in_general(policy: &Policy) -> String {
+    let said = by_rules(&policy.breaker);
+    match policy.call.rate.per_second {
+        0 => said,
+        limit => format!(
+            "{said}; it sees at most {limit} calls/s: what rate_limit refuses is not counted"
+        ),
+    }
+}
+
+fn by_rules(breaker: &BreakerPolicy) -> String {
     let least = show(breaker.least_rate());
     let (count, window) = (breaker.min_samples, units::show_duration(breaker.window));
     let failed = part(breaker.error_rate);

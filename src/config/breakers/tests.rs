@@ -91,6 +91,23 @@ fn at_a_rate_a_breaker_says_what_it_does() {
 }
 
 #[test]
+fn a_rate_limit_bounds_what_a_breaker_sees() {
+    let text = "[[listener]]\nname='l'\nlisten='127.0.0.1:1'\n[[service]]\nname='shop.item'\n\
+                endpoints=['h:1']\nrate_limit=5\n";
+    let config = Config::from_str("t", text).unwrap();
+    let said = |rate| config.breakers(rate).pop().unwrap();
+    let general = said(None);
+    assert!(
+        general.ends_with("; it sees at most 5 calls/s: what rate_limit refuses is not counted"),
+        "{general}"
+    );
+    let at = said(Some(100.0));
+    let expected = "at 100 calls/s, of which rate_limit lets 5 pass, the breaker of shop.item (tidegate) trips only by";
+    assert!(at.starts_with(expected), "{at}");
+    assert!(said(Some(4.0)).starts_with("at 4 calls/s the breaker of"));
+}
+
+#[test]
 fn only_services_whose_breaker_differs_are_named() {
     let text = "[[listener]]\nname='l'\nlisten='127.0.0.1:1'\nservice='a'\n\
                 [[service]]\nname='a'\nendpoints=['h:1']\ntries=2\n[service.breaker]\nwindow='2s'\n";
