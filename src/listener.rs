@@ -139,9 +139,14 @@ impl Door {
         self.guests.open()
     }
 
-    /// One of tidegate's limits was met before a service was known.
+    /// One of tidegate's limits was met before a call named its service: counted under the listener's own, if it has one.
     pub fn refused(&self, limit: &'static str) {
-        self.none.refused(limit);
+        let (config, table) = (self.config(), self.routes.table());
+        let fixed = config.service.as_ref();
+        match fixed.and_then(|name| table.services.get(name)) {
+            Some(routed) => routed.followed.cluster.metrics.refused(limit),
+            None => self.none.refused(limit),
+        }
     }
 
     /// A redirected connection's own destination was dialled, with this result.

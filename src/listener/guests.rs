@@ -103,7 +103,7 @@ impl Guest {
             if first {
                 tracing::warn!(listener = %door.name, source = %source, "turning new connections of {source} away: it has {limit}, max_connections_per_source");
             }
-            door.refused("connections");
+            door.refused("connections_per_source");
             return Err(Over::PerSource(limit, source));
         }
         let limit = config.max_connections;

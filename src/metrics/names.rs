@@ -133,7 +133,7 @@ table! {
     RETRY_BUDGET_TOKENS = gauge("tidegate_retry_budget_tokens", &["service"],
         "Calls that may be sent again now, though an instance may have run them.");
     REFUSED = counter("tidegate_refused_total", &["service", "limit"],
-        "What was refused because a limit was reached, by limit.");
+        "What was refused because a limit was reached, by limit: calls, waiting, rate, buffered, connections or connections_per_source.");
     DEADLINE_SOURCE = counter("tidegate_deadline_source_total", &["service", "source"],
         "Calls, by whose deadline held: caller, method, service or default.");
     CLIENT_CONNECTIONS = gauge("tidegate_client_connections", &["listener"],
@@ -141,7 +141,7 @@ table! {
     CLIENT_CONNECTIONS_TOTAL = counter("tidegate_client_connections_total", &["listener"],
         "Client connections accepted.");
     CLIENT_CLOSED = counter("tidegate_client_closed_total", &["listener", "reason"],
-        "Client connections ended, by reason.");
+        "Client connections ended, by reason; the reasons are listed below.");
     PROTOCOL = counter("tidegate_protocol_total", &["listener", "protocol"],
         "Client connections, by what they turned out to speak.");
     REDIRECTS = counter("tidegate_redirects_total", &["listener", "to"],

@@ -272,7 +272,12 @@ impl fmt::Display for Explain<'_> {
             write!(f, ": {detail}")?;
         }
         let row = x.outcome.row();
-        if row.endpoint == Charge::Down || x.outcome == Outcome::BreakerOpen {
+        let nothing_tried = x.phase == Phase::Queue
+            && matches!(
+                x.outcome,
+                Outcome::Overloaded | Outcome::RateLimited | Outcome::BreakerOpen
+            );
+        if row.endpoint == Charge::Down || nothing_tried {
             return Ok(());
         }
         if row.blame == Blame::Endpoint || x.limit.is_some() {
