@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{App, StartError, bind, dialled, table};
 use crate::buffer;
-use crate::config::{Config, ListenAddr};
+use crate::config::{self, Config, ListenAddr};
 use crate::metrics;
 use crate::route::Routed;
 
@@ -157,7 +157,8 @@ fn differences(old: &Config, new: &Config) -> Vec<String> {
         match old.services.iter().find(|o| o.name == service.name) {
             None => words.push(format!("service {} added", service.name)),
             Some(before) if before != service => {
-                words.push(format!("service {} changed", service.name));
+                let keys = config::changed_keys(before, service).join(", ");
+                words.push(format!("service {} changed: {keys}", service.name));
             }
             Some(_) => {}
         }

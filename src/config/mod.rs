@@ -38,6 +38,7 @@ pub use patterns::{NoPattern, Pattern, Patterns};
 pub use policy::{
     Balance, CallPolicy, DeadlineSource, OnDeadline, Policy, ReadDeadline, Suspicious,
 };
+pub(crate) use print::changed_keys;
 pub use problem::{ConfigErrors, Problem, Spot};
 pub use registry::{Etcd, File, Layout, Registry, Secret, Tls};
 pub use resilience::{

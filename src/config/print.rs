@@ -140,6 +140,34 @@ pub(super) fn policy_difference(policy: &Policy, base: &Policy) -> Result<Table,
     Ok(table)
 }
 
+/// The keys by which two versions of a service differ, dotted: `breaker.window`, `method.Get.tries`.
+pub(crate) fn changed_keys(old: &Service, new: &Service) -> Vec<String> {
+    let whole = |service: &Service| {
+        let policy = Table::try_from(&service.policy);
+        let printed = printed_service(service, &service.policy).and_then(|it| Table::try_from(&it));
+        let mut table = printed.unwrap_or_default();
+        table.extend(policy.unwrap_or_default());
+        table
+    };
+    let mut keys = Vec::new();
+    dotted("", &whole(old), &whole(new), &mut keys);
+    keys
+}
+
+fn dotted(path: &str, old: &Table, new: &Table, keys: &mut Vec<String>) {
+    let all: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    for key in all.into_iter().filter(|key| old.get(*key) != new.get(*key)) {
+        let path = match path {
+            "" => key.clone(),
+            path => format!("{path}.{key}"),
+        };
+        match (old.get(key), new.get(key)) {
+            (Some(Value::Table(old)), Some(Value::Table(new))) => dotted(&path, old, new, keys),
+            _ => keys.push(path),
+        }
+    }
+}
+
 /// The keys of `value` that `base` has not, or has otherwise.
 fn difference<T: Serialize>(value: &T, base: &T) -> Result<Table, toml::ser::Error> {
     Ok(differing(Table::try_from(value)?, &Table::try_from(base)?))
