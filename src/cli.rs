@@ -121,6 +121,9 @@ struct CheckArgs {
     /// Say what each circuit breaker does at so many calls per second of one method
     #[arg(long, value_name = "N", value_parser = calls_per_second)]
     rate: Option<f64>,
+    /// Print warnings and what is said of breakers, not what takes effect
+    #[arg(short, long)]
+    quiet: bool,
 }
 
 fn calls_per_second(text: &str) -> Result<f64, &'static str> {
@@ -217,7 +220,9 @@ fn check(args: &CheckArgs) -> Done {
     for warning in config.warnings() {
         tell(format_args!("warning: {warning}"));
     }
-    print(config.to_toml().trim_end());
+    if !args.quiet {
+        print(config.to_toml().trim_end());
+    }
     tell_rewritten(&config);
     // Last, so that it is what a person sees below a long config.
     for sentence in config.breakers(args.rate) {

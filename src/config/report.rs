@@ -11,6 +11,8 @@ pub(crate) struct Report<'a> {
     sources: &'a Sources,
     errors: RefCell<Vec<(Option<Place>, Problem)>>,
     warnings: RefCell<Vec<(Option<Place>, Problem)>>,
+    /// Values of which one thing was said that makes anything else said of them wrong.
+    void: RefCell<BTreeSet<Place>>,
     /// Every key that was looked for, as `table.key`: the schema, seen from outside.
     asked: RefCell<BTreeSet<String>>,
 }
@@ -21,6 +23,7 @@ impl<'a> Report<'a> {
             sources,
             errors: RefCell::default(),
             warnings: RefCell::default(),
+            void: RefCell::default(),
             asked: RefCell::default(),
         }
     }
@@ -42,6 +45,12 @@ impl<'a> Report<'a> {
         self.push(&self.errors, Some(at), message.into(), Some(help.into()));
     }
 
+    /// An error in a value that then has nothing to be checked: what is said of it later is left out.
+    pub(crate) fn error_for_good(&self, at: Place, message: impl Into<String>) {
+        self.error(at, message);
+        self.void.borrow_mut().insert(at);
+    }
+
     /// An error that stands in no file.
     pub(crate) fn error_nowhere(&self, message: impl Into<String>, help: impl Into<String>) {
         self.push(&self.errors, None, message.into(), Some(help.into()));
@@ -58,6 +67,9 @@ impl<'a> Report<'a> {
         message: String,
         help: Option<String>,
     ) {
+        if at.is_some_and(|at| self.void.borrow().contains(&at)) {
+            return;
+        }
         let spot = at.and_then(|at| self.sources.spot(at));
         let problem = Problem {
             spot,

@@ -44,6 +44,13 @@ pub(super) fn connections(table: &Section<'_>, listener: &Listener) {
 }
 
 pub(super) fn connects(table: &Section<'_>, policy: &Policy) {
+    let built_in = policy.connect_timeout == Policy::default().connect_timeout;
+    let deadline = policy.call.deadline;
+    table.warn(
+        deadline.is_some_and(|whole| policy.connect_timeout > whole) && !built_in,
+        &["connect_timeout", "deadline"],
+        "`connect_timeout` is longer than `deadline`, which ends the call before: it never acts",
+    );
     table.warn(
         policy.connect_stagger >= policy.connect_timeout && policy.connect_attempts > 1,
         &["connect_stagger", "connect_timeout"],
@@ -82,6 +89,21 @@ pub(super) fn picks(table: &Section<'_>, policy: &Policy, below: &[Service]) {
         &["min_share"],
         "`min_share` changes nothing without `prefer`",
     );
+}
+
+/// A service whose endpoints stand in the config, so many of them.
+pub(super) fn min_available(table: &Section<'_>, policy: &EjectionPolicy, endpoints: usize) {
+    let own = table.peek("ejection");
+    let at = own.and_then(|it| it.place("min_available"));
+    let asked = at.is_some() || policy.min_available != EjectionPolicy::default().min_available;
+    if policy.enabled && asked && policy.min_available >= endpoints {
+        let message = format!(
+            "`min_available = {}` of {endpoints} endpoints: none is ever ejected",
+            policy.min_available
+        );
+        let at = at.or_else(|| table.place("endpoints")).unwrap_or(table.at);
+        table.report.warning(at, message);
+    }
 }
 
 pub(super) fn deadlines(table: &Section<'_>, policy: &CallPolicy) {

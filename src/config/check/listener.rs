@@ -41,10 +41,22 @@ pub(super) fn listeners<'a>(
     });
     if listeners.is_empty() {
         let help = "add [[listener]] with name, listen and service";
-        file.report
-            .error_nowhere("expected at least one [[listener]], found none", help);
+        file.report.error_nowhere(
+            format!("expected at least one [[listener]], found none{}", of(file)),
+            help,
+        );
     }
     listeners
+}
+
+/// ` in a.toml or b.toml`.
+fn of(file: &Section<'_>) -> String {
+    let names = file.report.sources().0.iter().map(|it| it.name.as_str());
+    let names: Vec<&str> = names.collect();
+    match names.is_empty() {
+        true => String::new(),
+        false => format!(" in {}", names.join(" or ")),
+    }
 }
 
 fn listen(table: &mut Section<'_>, addresses: &mut Taken) -> Option<ListenAddr> {

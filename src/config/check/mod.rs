@@ -44,7 +44,7 @@ pub(super) fn check(root: &Table, report: &Report<'_>) -> Config {
                 policy::policy(table, &Policy::default(), DeadlineSource::Default)
             })
             .unwrap_or_default();
-        let mut services = service::services(file, &registries, &defaults);
+        let (mut services, named) = service::services(file, &registries, &defaults);
         if let Some(table) = file.peek("defaults") {
             contradictions::idle(&table, &defaults, &Policy::default(), &services);
             contradictions::picks(&table, &defaults, &services);
@@ -52,6 +52,7 @@ pub(super) fn check(root: &Table, report: &Report<'_>) -> Config {
         let listeners = listener::listeners(file, &registries, &mut taken, |name, registry| {
             service::imply(&mut services, name, registry, &defaults);
         });
+        service::unreachable(report, &listeners, &named);
         let rewrites = rewrite::rewrites(file);
         let admin = process::admin(file, &mut taken);
         Config {

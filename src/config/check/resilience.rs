@@ -174,6 +174,10 @@ pub(super) fn retry_on(table: &mut Section<'_>) -> Option<Outcomes> {
 
 /// Why an outcome cannot be named, if it is one.
 fn never_or_always(name: &str) -> Option<String> {
+    if name == "timeout" {
+        let help = "`read_deadline` is a try without an answer in time, `connect_timeout` always tried again";
+        return Some(help.to_owned());
+    }
     let outcome = Outcome::ALL.iter().find(|it| it.label() == name)?;
     let when = match outcome.row().again {
         Again::Unwritten => "always tried again, since nothing of it was sent",

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::config::load::source::Place;
 use crate::config::load::tree::{Kind, Node};
 use crate::config::policy::{CallPolicy, DeadlineSource, Policy};
-use crate::config::types::{Service, Source, StaticEndpoint};
+use crate::config::report::Report;
+use crate::config::types::{Listener, Service, Source, StaticEndpoint};
 
 use super::address::not_dialable;
 use super::registry::{Registries, name};
@@ -21,8 +23,8 @@ pub(super) fn services(
     file: &mut Section<'_>,
     registries: &Registries,
     defaults: &Policy,
-) -> Vec<Service> {
-    let mut taken = Taken::default();
+) -> (Vec<Service>, Vec<(Arc<str>, Place)>) {
+    let (mut taken, mut places) = (Taken::default(), Vec::new());
     let services = file.tables("service", |table| {
         let name = name(table, &mut taken, "service", "\"shop.item\"");
         if let (Some(name), Some(at)) = (&name, table.place("name")) {
@@ -33,6 +35,10 @@ pub(super) fn services(
         contradictions::picks(table, &policy, &[]);
         let methods = methods(table, &policy);
         let source = source(table, registries, name.as_deref());
+        if let Some(Source::Static(endpoints)) = &source {
+            contradictions::min_available(table, &policy.ejection, endpoints.len());
+        }
+        places.push((name.clone()?, table.place("name").unwrap_or(table.at)));
         Some(Service {
             name: name?,
             // What is wrong with it was reported; the name still stands for the service.
@@ -41,7 +47,22 @@ pub(super) fn services(
             methods,
         })
     });
-    services.into_iter().flatten().collect()
+    (services.into_iter().flatten().collect(), places)
+}
+
+/// Warns of services that no listener leads to.
+pub(super) fn unreachable(
+    report: &Report<'_>,
+    listeners: &[Listener],
+    services: &[(Arc<str>, Place)],
+) {
+    let led_to = |name: &Arc<str>| listeners.iter().any(|it| it.may_know(name));
+    for (name, at) in services.iter().filter(|(name, _)| !led_to(name)) {
+        let message = format!(
+            "no listener leads to service \"{name}\": each has another `service`, or other `services`"
+        );
+        report.warning(*at, message);
+    }
 }
 
 /// Adds the service that only a listener names.

@@ -241,3 +241,44 @@ fn what_can_hardly_be_meant_is_a_warning_with_its_line() {
             .contains("\"a\"")
     );
 }
+
+#[test]
+fn a_service_that_no_listener_leads_to_is_doubted() {
+    const FIXED: &str = "[[listener]]\nname='l'\nlisten='127.0.0.1:1'\nservice='a'\n";
+    let service = |name: &str| format!("[[service]]\nname='{name}'\nendpoints=['h:1']\n");
+    let (a, b) = (service("a"), service("b"));
+    let warnings = |text: &str| {
+        let config = Config::from_str("t", text).unwrap();
+        let all = config.warnings().iter().map(|it| it.message.clone());
+        all.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        warnings(&format!("{FIXED}{a}{b}")),
+        ["no listener leads to service \"b\": each has another `service`"]
+    );
+    let open = "[[listener]]\nname='all'\nlisten='127.0.0.1:2'\n";
+    assert_eq!(warnings(&format!("{FIXED}{open}{a}{b}")), [""; 0]);
+}
+
+#[test]
+fn an_empty_config_is_named_and_a_variable_that_is_not_set_is_said_once() {
+    let empty = Config::from_str("t", "").unwrap_err().to_string();
+    assert!(empty.contains("found none in t"), "{empty}");
+    let text = "[[listener]]\nname='l'\nlisten='${TIDEGATE_NOPE}'\nservice='s'\n\
+                [[service]]\nname='s'\nendpoints=['h:1']\n";
+    let errors = Config::from_str("t", text).unwrap_err();
+    assert_eq!(errors.len(), 1, "{errors}");
+    assert!(errors.to_string().contains("is not set"), "{errors}");
+}
+
+#[test]
+fn two_versions_of_a_service_tell_the_keys_that_differ() {
+    let service = |table: &str| load(&service("", table)).unwrap().services.remove(0);
+    let old = service("tries=2\n[service.breaker]\nwindow='3s'\n[service.method.Get]\ntries=1");
+    let new = service("tries=2\nmax_idle=3\n[service.breaker]\nwindow='4s'");
+    assert_eq!(
+        crate::config::changed_keys(&old, &new),
+        ["breaker.window", "max_idle", "method"]
+    );
+    assert!(crate::config::changed_keys(&old, &old).is_empty());
+}

@@ -26,7 +26,7 @@ fn expand_value(node: &mut Node, environment: Environment<'_>, report: &Report<'
                     *text = value;
                     *expanded = true;
                 }
-                Err(message) => report.error(node.at, message),
+                Err(message) => report.error_for_good(node.at, message),
             }
         }
         Kind::Array(items) => {

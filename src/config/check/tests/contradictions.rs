@@ -172,6 +172,11 @@ fn what_is_wrong_is_said_with_its_place() {
             "`connect_refused` is always tried again",
         ),
         (
+            "[defaults]\nretry_on=['timeout']",
+            "2:11",
+            "`read_deadline` is a try without an answer in time",
+        ),
+        (
             "[defaults]\nretry_on=['deadline']",
             "2:11",
             "`deadline` is never tried again",
@@ -303,6 +308,16 @@ fn what_can_hardly_be_meant_is_doubted_with_its_place() {
             "in thousandths",
         ),
         (
+            "[[service]]\nname='s'\nendpoints=['h:1','h:2']\n[service.ejection]\nmin_available=2",
+            "5:15",
+            "`min_available = 2` of 2 endpoints: none is ever ejected",
+        ),
+        (
+            "[defaults]\nconnect_timeout='2s'\ndeadline='1s'",
+            "2:17",
+            "`connect_timeout` is longer than `deadline`",
+        ),
+        (
             "[defaults.health_check]\ntimeout='6s'",
             "2:9",
             "longer than `interval`",
@@ -346,6 +361,8 @@ fn what_is_meant_is_not_doubted() {
             "[service.retry_budget]\npercent=0\nmin_per_second=0",
         ),
         "[defaults]\ndeadline='10ms'",
+        // With a single endpoint nobody is ever ejected anyway.
+        &service("", "endpoints=['h:1']"),
         "[defaults]\ntries=2",
         "[defaults.breaker]\nenabled=false",
         "[defaults.breaker]\nenabled=false\nwindow='2s'",
