@@ -267,6 +267,7 @@ impl Health {
                 since: now,
                 until: now + time,
                 reason,
+                again: reason != Reason::SuccessRate && inner.is_back(),
                 score: inner.score,
             };
             inner.ejection = Some(ejection);
@@ -488,6 +489,12 @@ impl Inner {
 
     fn standing(&self) -> Option<(State, u32)> {
         self.registered.then(|| (self.state(), self.score.raw()))
+    }
+
+    /// On probation after an ejection.
+    fn is_back(&self) -> bool {
+        self.probation
+            .is_some_and(|it| matches!(it.cause, Cause::Returned(..)))
     }
 
     /// No connect ends its outage.

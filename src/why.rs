@@ -85,7 +85,7 @@ fn soon(left: Duration) -> String {
 }
 
 /// `1 call`, `2 calls`; thousands are set off.
-fn many(n: u64, one: &str) -> String {
+pub(crate) fn many(n: u64, one: &str) -> String {
     let plural = if n == 1 { "" } else { "s" };
     format!("{} {one}{plural}", thousands(n))
 }

@@ -171,14 +171,15 @@ fn one_endpoint(followed: &Followed, named: &str, clock: &Clock) -> Result<Strin
     let mut text = format!("{}: {}", called(shown), state_of(cluster, shown, clock));
     if let Some(endpoint) = shown.dial.as_ref().and_then(|addr| cluster.endpoint(addr)) {
         let (snapshot, policy) = (endpoint.health.snapshot(), cluster.policy());
-        let judged = cluster.success_rates();
-        let rate = why::endpoint::success_rate(snapshot.tally, &judged, &policy.ejection);
-        let _ = write!(
-            text,
-            "\n  success rate: {rate}\n  connections: {} calls in flight, {} idle",
-            endpoint.busy(),
-            endpoint.pool.len()
-        );
+        // With fewer there is no such rule.
+        if snapshot.census.total() >= health::success_rate::MINIMUM_HOSTS {
+            let judged = cluster.success_rates();
+            let rate = why::endpoint::success_rate(snapshot.tally, &judged, &policy.ejection);
+            let _ = write!(text, "\n  success rate: {rate}");
+        }
+        let (calls, idle) = (u64::from(endpoint.busy()), endpoint.pool.len());
+        let calls = why::many(calls, "call");
+        let _ = write!(text, "\n  connections: {calls} in flight, {idle} idle");
     }
     Ok(text)
 }

@@ -14,6 +14,7 @@ use crate::health::success_rate::Judgement;
 use crate::health::{Cause, Ejection, Held, Learned, Reason, State, success_rate};
 use crate::outcome::{Charge, human};
 use crate::upstream::connect::connect;
+use crate::why;
 
 impl Cluster {
     /// A try at this endpoint ended, with this charge.
@@ -88,9 +89,8 @@ impl Cluster {
         self.metrics.ejection(reason.label(), "yes");
         tracing::warn!(
             service = %self.name, endpoint.addr = %endpoint.name, reason = reason.label(),
-            "endpoint ejected for {}: {} failures in a row, {:.0} % of its last tries failed",
-            human(ejection.until.saturating_duration_since(now)),
-            ejection.score.run, ejection.score.average() * 100.0,
+            "endpoint ejected for {}: {}",
+            human(ejection.until.saturating_duration_since(now)), seen(&ejection),
         );
         self.control
             .spawn(come_back(self.me.clone(), endpoint.clone(), ejection));
@@ -98,10 +98,8 @@ impl Cluster {
 
     fn say_held(&self, endpoint: &Endpoint, reason: Reason, held: Held) {
         self.metrics.ejection(reason.label(), held.label());
-        let why = match held {
-            Held::Cap => "max_ejection_percent are out already",
-            Held::Last => "min_available must be left",
-        };
+        let (census, rules) = (self.peers.census(), &self.policy().ejection);
+        let why = why::endpoint::cap(&census, held, rules);
         tracing::warn!(
             service = %self.name, endpoint.addr = %endpoint.name, reason = reason.label(),
             "endpoint fails and is not ejected: {why}"
@@ -174,6 +172,16 @@ impl Cluster {
     /// What the last judgement of success rates came to.
     pub fn success_rates(&self) -> Judgement {
         self.judged.lock().1.clone()
+    }
+}
+
+/// What led to it, for the log.
+fn seen(ejection: &Ejection) -> String {
+    let (run, average) = (ejection.score.run, ejection.score.average() * 100.0);
+    let failures = why::many(u64::from(run), "failure");
+    match ejection.again {
+        true => "it failed on probation after an ejection".to_owned(),
+        false => format!("{failures} in a row, {average:.0} % of its last tries failed"),
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Ejection {
     pub until: Instant,
     /// The detector that found it.
     pub reason: Reason,
+    /// It failed on probation after the ejection before.
+    pub again: bool,
     /// What it had seen.
     pub score: Score,
 }

@@ -78,11 +78,8 @@ impl Inner {
     /// Whether others were tried since the failures began that this detector found, and it fails at least three times as
     /// often as they did.
     pub(super) fn is_witnessed(&self, reason: Reason, peers: &Peers) -> bool {
-        let returned = self
-            .probation
-            .is_some_and(|it| matches!(it.cause, Cause::Returned(..)));
         let (since, enough) = match reason {
-            _ if returned => (self.begun.ejected, 1),
+            _ if self.is_back() => (self.begun.ejected, 1),
             Reason::Consecutive => (self.begun.run, ENOUGH),
             _ => (self.begun.average, ENOUGH),
         };

@@ -1,11 +1,11 @@
 //! Why an endpoint is up, on probation, down or ejected, and why it is not ejected though it fails.
 
-use super::Clock;
+use super::{Clock, many};
 use crate::config::EjectionPolicy;
 use crate::health::success_rate::{Judgement, MINIMUM_HOSTS, REQUEST_VOLUME};
 use crate::health::{
-    Cause, Found, Held, Outage, PASSES, Probation, Reason, Score, Snapshot, State, TIMES_OTHERS,
-    mixed, share,
+    Cause, Census, Found, Held, Outage, PASSES, Probation, Reason, Score, Snapshot, State,
+    TIMES_OTHERS, mixed, share,
 };
 use crate::outcome::human;
 
@@ -59,10 +59,17 @@ fn outage(it: &Outage, clock: &Clock) -> String {
         Found::ByConnect => {
             format!(" for {since}: {how} {ago} ago{detail}, {failures} failed, next connect {next}")
         }
-        Found::ByCheck => format!(" for {since}: {} {ago} ago, next check {next}", it.detail),
-        Found::Unchecked => format!(
-            ": it has passed no health check since it was registered, {since} ago, and must before its first call"
-        ),
+        Found::ByCheck => format!(" for {since}: {}, {ago} ago, next check {next}", it.detail),
+        Found::Unchecked => {
+            let last = match it.failures {
+                0 => String::new(),
+                _ => format!("; {}, {ago} ago, next check {next}", it.detail),
+            };
+            format!(
+                ": it has passed no health check since it was registered, {since} ago, and must before its first \
+                 call{last}"
+            )
+        }
     }
 }
 
@@ -73,10 +80,17 @@ fn ejected(it: &Snapshot, clock: &Clock) -> String {
     let (since, back) = (clock.at(ejection.since), clock.coming(ejection.until));
     let (reason, score) = (ejection.reason.label(), &ejection.score);
     let seen = match ejection.reason {
-        Reason::Consecutive => format!("{} failures in a row", score.run),
-        Reason::FailureRate | Reason::SuccessRate => format!("average {:.2}", score.average()),
+        _ if ejection.again => "failed on probation after an ejection".to_owned(),
+        Reason::Consecutive => in_a_row(score.run),
+        Reason::FailureRate | Reason::SuccessRate => {
+            format!("failure average {:.2}", score.average())
+        }
     };
     format!("ejected since {since} by {reason} ({seen}), back on probation {back}")
+}
+
+fn in_a_row(failures: u32) -> String {
+    format!("{} in a row", many(u64::from(failures), "failure"))
 }
 
 fn probation(it: &Probation, clock: &Clock) -> String {
@@ -124,8 +138,8 @@ fn found(it: &Snapshot, rules: &EjectionPolicy) -> Option<Reason> {
 fn not_ejected(it: &Snapshot, reason: Reason, rules: &EjectionPolicy) -> String {
     let (own, others) = (it.score.average(), it.mean_of_others);
     let reason = match reason {
-        Reason::Consecutive => format!("{} failures in a row", it.score.run),
-        Reason::FailureRate => format!("average {own:.2}"),
+        Reason::Consecutive => in_a_row(it.score.run),
+        Reason::FailureRate => format!("failure average {own:.2}"),
         Reason::SuccessRate => "success_rate".to_owned(),
     };
     if it.held.is_none() && !it.score.stands_out(others) {
@@ -135,7 +149,7 @@ fn not_ejected(it: &Snapshot, reason: Reason, rules: &EjectionPolicy) -> String 
         );
     }
     match it.census.held(rules) {
-        Some(held) => format!("not ejected ({reason}): {}", cap(it, held, rules)),
+        Some(held) => format!("not ejected ({reason}): {}", cap(&it.census, held, rules)),
         None if it.probation.is_some_and(|it| it.cause == Cause::NoWitness) => {
             format!("not ejected ({reason}): what others say is not known yet")
         }
@@ -143,8 +157,9 @@ fn not_ejected(it: &Snapshot, reason: Reason, rules: &EjectionPolicy) -> String 
     }
 }
 
-fn cap(it: &Snapshot, held: Held, rules: &EjectionPolicy) -> String {
-    let (out, total) = (it.census.count(State::Ejected), it.census.total());
+/// Which cap keeps one more endpoint from being ejected, with its numbers.
+pub(crate) fn cap(census: &Census, held: Held, rules: &EjectionPolicy) -> String {
+    let (out, total) = (census.count(State::Ejected), census.total());
     match held {
         Held::Cap => {
             let (are, cap) = (
@@ -154,7 +169,7 @@ fn cap(it: &Snapshot, held: Held, rules: &EjectionPolicy) -> String {
             format!("{out} of {total} {are} out already, max_ejection_percent is {cap}")
         }
         Held::Last => {
-            let (left, least) = (it.census.picked(), rules.min_available);
+            let (left, least) = (census.picked(), rules.min_available);
             format!(
                 "min_available {least} must be left, and of {total} there {}",
                 are(left)
@@ -174,8 +189,11 @@ fn are(n: usize) -> String {
 fn nearest(score: &Score, rules: &EjectionPolicy) -> String {
     let average = score.average();
     let average = match rules.failure_rate.is_zero() {
-        true => format!("average {average:.2}"),
-        false => format!("average {average:.2} of {:.2}", rules.failure_rate.get()),
+        true => format!("failure average {average:.2}"),
+        false => {
+            let limit = rules.failure_rate.get();
+            format!("failure average {average:.2}, ejected at {limit:.2}")
+        }
     };
     match run(score, rules.consecutive) {
         Some(run) => format!("{run}, {average}"),
@@ -190,7 +208,7 @@ fn run(score: &Score, consecutive: u32) -> Option<String> {
     }
     let (hard, any) = (consecutive, mixed(consecutive));
     Some(if consecutive == 0 {
-        format!("{} failures in a row", score.run)
+        in_a_row(score.run)
     } else if u64::from(score.hard_run) * u64::from(any) >= u64::from(score.run) * u64::from(hard) {
         format!("{} of {hard} failures in a row", score.hard_run)
     } else {

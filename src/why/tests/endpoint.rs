@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::config::{EjectionPolicy, Share};
+use crate::config::{EjectionPolicy, HealthCheck, Share};
 use crate::health::success_rate::Judgement;
-use crate::health::{Health, Held, Peers, Reason};
+use crate::health::{Health, Held, Missed, Peers, Reason};
 use crate::outcome::{Charge, Outcome};
 use crate::why::endpoint::{is_kept, sentence, success_rate};
 
@@ -55,19 +55,19 @@ async fn up_says_how_near_the_nearest_detector_is() {
         (&[][..], "up: no failure of late"),
         (
             &[(Charge::Failure, 2)],
-            "up: 2 of 5 failures in a row, average 0.10 of 0.40",
+            "up: 2 of 5 failures in a row, failure average 0.10, ejected at 0.40",
         ),
         (
             &[(Charge::Exception, 3)],
-            "up: 3 of 8 failures in a row, exceptions among them, average 0.14 of 0.40",
+            "up: 3 of 8 failures in a row, exceptions among them, failure average 0.14, ejected at 0.40",
         ),
         (
             &[(Charge::Exception, 2), (Charge::Failure, 3)],
-            "up: 5 of 8 failures in a row, exceptions among them, average 0.23 of 0.40",
+            "up: 5 of 8 failures in a row, exceptions among them, failure average 0.23, ejected at 0.40",
         ),
         (
             &[(Charge::Failure, 3), (Charge::Success, 1)],
-            "up: average 0.14 of 0.40",
+            "up: failure average 0.14, ejected at 0.40",
         ),
     ] {
         let bench = Bench::new(3);
@@ -84,7 +84,10 @@ async fn a_rule_that_there_is_not_has_no_number_beside_it() {
     let mut bench = Bench::new(3);
     (bench.rules.consecutive, bench.rules.failure_rate) = (0, Share::millionths(0));
     bench.tries(0, Charge::Failure, 6);
-    assert_eq!(bench.said(), "up: 6 failures in a row, average 0.26");
+    assert_eq!(
+        bench.said(),
+        "up: 6 failures in a row, failure average 0.26"
+    );
     bench.rules.enabled = false;
     assert_eq!(bench.said(), "up: ejection is off");
 }
@@ -127,13 +130,13 @@ async fn ejected_names_its_detector_and_what_that_saw() {
             Reason::FailureRate,
             Charge::Exception,
             11,
-            "failure_rate (average 0.43)",
+            "failure_rate (failure average 0.43)",
         ),
         (
             Reason::SuccessRate,
             Charge::Exception,
             1,
-            "success_rate (average 0.05)",
+            "success_rate (failure average 0.05)",
         ),
     ] {
         let mut bench = Bench::new(3);
@@ -149,13 +152,40 @@ async fn ejected_names_its_detector_and_what_that_saw() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_failed_on_probation_says_so_and_one_that_must_be_checked_why_it_was_not() {
+    let bench = Bench::new(3);
+    bench.eject(0, Reason::Consecutive);
+    bench.all[0].release(bench.now);
+    bench.eject(0, Reason::Consecutive);
+    let said = bench.said();
+    assert!(
+        said.contains("by consecutive (failed on probation after an ejection), back"),
+        "{said}"
+    );
+    let bench = Bench::new(1);
+    bench.all[0].require_check(bench.now);
+    let missed = Missed {
+        outcome: Outcome::ReadDeadline,
+        detail: "no answer within 200ms".into(),
+    };
+    for _ in 0..11 {
+        bench.all[0].checked(&Err(missed.clone()), &HealthCheck::default(), bench.now);
+    }
+    assert_eq!(
+        bench.said(),
+        "down: it has passed no health check since it was registered, 0us ago, and must before its first call; \
+         health check failed 11 times: no answer within 200ms, 0us ago, next check in 5.0s"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn probation_says_what_ends_it() {
     let mut bench = Bench::new(3);
     bench.tries(0, Charge::Timeout, 1);
     bench.now += ms(200);
     assert_eq!(
         bench.said(),
-        "probation since 200ms ago: a try was overdue; one success ends it; 1 of 5 failures in a row, average 0.05 of 0.40"
+        "probation since 200ms ago: a try was overdue; one success ends it; 1 of 5 failures in a row, failure average 0.05, ejected at 0.40"
     );
     let bench = Bench::new(3);
     bench.tries(0, Charge::Failure, 5);
