@@ -254,7 +254,7 @@ fn a_service_that_no_listener_leads_to_is_doubted() {
     };
     assert_eq!(
         warnings(&format!("{FIXED}{a}{b}")),
-        ["no listener leads to service \"b\": each has another `service`"]
+        ["no listener leads to service \"b\": each has another `service`, or other `services`"]
     );
     let open = "[[listener]]\nname='all'\nlisten='127.0.0.1:2'\n";
     assert_eq!(warnings(&format!("{FIXED}{open}{a}{b}")), [""; 0]);
