@@ -198,7 +198,7 @@ async fn a_unix_socket_is_used_within_a_second_of_being_there_and_stays_though_i
     tokio::task::yield_now().await;
     assert!(bench.applied.try_recv().is_err());
     std::fs::remove_file(&path).unwrap();
-    let socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let socket = tokio::net::UnixListener::bind(&path).unwrap();
     let before = Instant::now();
     let both = ["10.0.0.1:1".to_owned(), format!("unix:{}", path.display())];
     assert_eq!(bench.next_list().await, both);
