@@ -4,6 +4,9 @@
 
 use super::*;
 
+/// Of an exception, at each endpoint.
+type Chance = fn(usize) -> f64;
+
 /// A service under a steady load, its endpoints picked evenly, or the faster of two.
 struct Service {
     endpoints: Vec<Health>,
@@ -74,7 +77,7 @@ impl Service {
     }
 
     /// A light load on `n` endpoints: ten good seconds, then so many calls by `chance`; the ejections.
-    fn light(n: usize, seed: u64, calls: usize, chance: fn(usize) -> f64) -> Self {
+    fn light(n: usize, seed: u64, calls: usize, chance: Chance) -> Self {
         let mut service = Self::of(n, seed);
         service.light = true;
         for _ in 0..1_000 {
@@ -184,7 +187,7 @@ fn a_method_that_fails_everywhere_ejects_nobody() {
 /// witnesses each of these runs but a few ejected.
 #[test]
 fn a_method_that_fails_everywhere_under_a_light_load_ejects_nobody() {
-    let cases: [(&str, fn(usize) -> f64, usize); 3] = [
+    let cases: [(&str, Chance, usize); 3] = [
         ("all calls", |_| 1.0, 0),
         ("90 %", |_| 0.9, 2),
         ("60 %", |_| 0.6, 30),
@@ -201,7 +204,7 @@ fn a_method_that_fails_everywhere_under_a_light_load_ejects_nobody() {
 
 #[test]
 fn the_only_bad_endpoint_among_idle_ones_is_found_under_a_light_load() {
-    let cases: [(&str, fn(usize) -> f64); 2] = [
+    let cases: [(&str, Chance); 2] = [
         ("all its calls", |i| f64::from(u8::from(i == 0))),
         ("half", |i| f64::from(u8::from(i == 0)) / 2.0),
     ];
