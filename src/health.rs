@@ -4,7 +4,7 @@
 //!   health checks failed in a row ([`Checks`]); the way back is that they pass.
 //! - **probation**: one try was overdue, or an ejection ran out, or tries fail and no other endpoint was tried meanwhile. A
 //!   flag that the pick reads: one call at a time.
-//! - **ejected**: tries fail, and those of the other endpoints do not ([`Score`], [`witness`]). Bounded by
+//! - **ejected**: tries fail, and those of the other endpoints do not ([`Score`], `witness`). Bounded by
 //!   [`Peers::held`], for a time that doubles; the way back is probation.
 //!
 //! An endpoint of which nothing bad is known costs two atomic adds per try.
