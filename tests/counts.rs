@@ -239,7 +239,7 @@ async fn beyond_max_buffered_the_newest_frame_is_answered_overloaded() {
     );
     second.ends().await;
     assert_eq!(proxy.unrouted("overloaded"), 1);
-    let refused = [("service", "none"), ("limit", "buffered")];
+    let refused = [("service", "overfull"), ("limit", "buffered")];
     assert_eq!(metric("tidegate_refused_total", &refused), 1);
 
     // Small calls, and the one that came first, go on.
