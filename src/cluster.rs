@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::breaker;
 use crate::budget::Budget;
 use crate::config::{HealthCheck, Policy};
-use crate::endpoint::{Endpoint, EndpointSet, LineId, Member, Tags, Waiters};
+use crate::endpoint::{Endpoint, EndpointSet, Member, Tags, Waiters};
 use crate::health::success_rate::Judgement;
 use crate::health::{Peers, State};
 use crate::metrics::ServiceMetrics;
@@ -29,10 +29,12 @@ use crate::upstream::connect::{ConnectError, connect};
 mod check;
 mod ejection;
 mod method;
+mod rescues;
 #[cfg(test)]
 mod tests;
 
 pub use method::{Method, Methods};
+pub use rescues::Rescues;
 
 /// Where to dial, as discovery sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +79,8 @@ pub struct Cluster {
     pub waiters: Arc<Waiters>,
     /// What its endpoints know of each other.
     pub peers: Arc<Peers>,
+    /// Who dials while every endpoint is down.
+    pub rescues: Rescues,
     /// Its series.
     pub metrics: ServiceMetrics,
     /// Callers named it: it may be unknown.
@@ -88,8 +92,6 @@ pub struct Cluster {
     policy: ArcSwap<Policy>,
     known: watch::Sender<Knowledge>,
     dials: Mutex<Vec<Dial>>,
-    /// Held by the one call that dials while every endpoint of a lane is down.
-    rescues: Mutex<HashMap<LineId, Weak<tokio::sync::Mutex<()>>>>,
     last_failure: Mutex<Option<Failed>>,
     trouble: Mutex<Option<Trouble>>,
     /// When the success rate was last judged, and what came of it.
@@ -120,7 +122,7 @@ impl Cluster {
             policy: ArcSwap::new(policy),
             known: watch::Sender::new(Knowledge::Unread),
             dials: Mutex::new(Vec::new()),
-            rescues: Mutex::default(),
+            rescues: Rescues::default(),
             last_failure: Mutex::new(None),
             trouble: Mutex::new(None),
             judged: Mutex::new((Instant::now(), Judgement::default())),
@@ -234,18 +236,6 @@ impl Cluster {
     /// Remembers how the last connect failed, for the calls that wait for somebody else's.
     pub fn remember(&self, failed: &Failed) {
         *self.last_failure.lock() = Some(failed.clone());
-    }
-
-    /// What the one call holds that dials while every endpoint is down that calls of this line may go to.
-    pub fn rescue(&self, of: LineId) -> Arc<tokio::sync::Mutex<()>> {
-        let mut all = self.rescues.lock();
-        if let Some(held) = all.get(&of).and_then(Weak::upgrade) {
-            return held;
-        }
-        all.retain(|_, held| held.strong_count() > 0);
-        let new = Arc::default();
-        all.insert(of, Arc::downgrade(&new));
-        new
     }
 
     /// How the last connect failed, or what a health check has said since.

@@ -144,6 +144,13 @@ impl Lanes {
     }
 }
 
+impl Rule {
+    /// Whether it leads only to tags that no instance has.
+    pub(super) fn is_empty(&self) -> bool {
+        self.fixed == Some(None)
+    }
+}
+
 /// `env=alice, cluster=blue`, with nothing that a terminal could take for more than text.
 pub(super) fn named<'a>(pairs: impl Iterator<Item = (&'a str, String)>) -> String {
     let pairs = pairs.map(|(tag, value)| format!("{tag}={}", value.escape_debug()));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use super::group::Group;
-use super::lanes::named as named_as;
+use super::lanes::{name, named as named_as};
 use super::{EndpointSet, Member};
 
 /// A part of a set's endpoints.
@@ -50,6 +50,15 @@ impl EndpointSet {
         for (name, group) in self.lanes.groups() {
             reached.extend(&group.registered);
             parts.push(part(format!("lane {name}"), group));
+        }
+        for rule in self.lanes.rules.iter().filter(|rule| rule.is_empty()) {
+            let (name, at) = (name(&rule.lane, &()), &rule.lane.at.0);
+            parts.push(Part {
+                name: format!("lane {name} ({at})"),
+                live: 0,
+                registered: 0,
+                preferred: None,
+            });
         }
         parts.push(part("baseline".to_owned(), &self.base));
         let left = (0..).zip(&self.all).filter(|(at, _)| !reached.contains(at));

@@ -18,7 +18,7 @@ pub(super) async fn rescue<C: Call>(call: &C) -> Result<Option<(Place, Box<Conn>
     let target = call.shared().target();
     let cluster = &target.cluster;
     let line = line(call)?;
-    let lock = cluster.rescue(line);
+    let lock = cluster.rescues.of(line);
     let Ok(turn) = lock.try_lock() else {
         let patience = Instant::now() + target.service.connect_timeout;
         let _waiting = enter(call, line)?;

@@ -205,7 +205,8 @@ async fn a_retry_stays_in_its_lane() {
 #[tokio::test(start_paused = true)]
 async fn parts_tell_each_lane_the_baseline_and_what_nobody_calls() {
     let table = "[[service.lane]]\nwhen={env='alice'}\nuse={env='alice'}\n\
-                 [[service.lane]]\nwhen={to_cluster='*'}\nuse={cluster='{to_cluster}'}\n";
+                 [[service.lane]]\nwhen={to_cluster='*'}\nuse={cluster='{to_cluster}'}\n\
+                 [[service.lane]]\nwhen={env='dave'}\nuse={env='dave'}\n";
     let set = laned(table);
     let set = without(&set, &[0, 6], table);
     let parts: Vec<String> = set.parts().iter().map(ToString::to_string).collect();
@@ -214,6 +215,7 @@ async fn parts_tell_each_lane_the_baseline_and_what_nobody_calls() {
         [
             "lane env=alice: 1 of 1 live",
             "lane cluster=blue: 0 of 1 live",
+            "lane env=dave (t:14): 0 of 0 live",
             "baseline: 2 of 3 live",
             "no lane, no call: 2 of 2 live",
         ]
