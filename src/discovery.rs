@@ -25,6 +25,8 @@ mod index;
 mod listed;
 mod open;
 mod rewrites;
+#[cfg(test)]
+mod tests;
 
 pub use index::{AddressIndex, Registered, Services};
 pub use listed::Listed;

@@ -25,13 +25,17 @@ pub(crate) fn proxy(
     instances: &[(std::net::SocketAddr, &str)],
     policy: &str,
 ) -> Proxy {
+    setup(name, instances, policy).start()
+}
+
+fn setup(name: &'static str, instances: &[(std::net::SocketAddr, &str)], policy: &str) -> Setup {
     let endpoints: Vec<String> = instances
         .iter()
         .map(|(at, tags)| format!("{{ address = \"{at}\", tags = {{ {tags} }} }}"))
         .collect();
     let endpoints = endpoints.join(", ");
     let service = format!("[[service]]\nname = \"{name}\"\nendpoints = [{endpoints}]\n{policy}");
-    Setup::new(name, &[]).more(&service).start()
+    Setup::new(name, &[]).more(&service)
 }
 
 /// What `tidegate why` says of the service.
@@ -280,4 +284,35 @@ async fn a_key_stays_at_its_instance_over_connections_and_framings() {
     }
     let more: Vec<u64> = counts().iter().zip(before).map(|(a, b)| a - b).collect();
     assert!(more.contains(&20), "{more:?}");
+}
+
+#[tokio::test]
+async fn a_relayed_connection_has_a_lane_by_where_it_comes_from() {
+    let (mine, base) = (instance().await, instance().await);
+    let all = [(mine.address(), "env = \"me\""), (base.address(), "")];
+    let policy = "[[service.lane]]\nwhen = { source = \"127.0.0.*\" }\nuse = { env = \"me\" }\n\
+                  [[service.lane]]\nwhen = { env = \"*\" }\nuse = { env = \"{env}\" }\n";
+    let setup = setup("lanes-relay", &all, policy).listener("protocol = \"opaque\"");
+    let proxy = setup.start();
+    for _ in 0..5 {
+        calls(&proxy, Framing::TtHeader, &env("them"), 1).await;
+    }
+    assert_eq!((mine.calls(), base.calls()), (5, 0));
+}
+
+#[tokio::test]
+async fn without_a_baseline_an_unmarked_call_is_told_how_to_name_one() {
+    let (alice, bob) = (instance().await, instance().await);
+    let all = [
+        (alice.address(), "env = \"alice\""),
+        (bob.address(), "env = \"bob\""),
+    ];
+    let proxy = proxy("lanes-bare", &all, BY_ENV);
+    let mut caller = proxy.caller(Framing::TtHeader).await;
+    let said = caller.fails("x").await;
+    assert!(
+        said.contains("there is no baseline: all 2 instances have a tag that lanes name (env)"),
+        "{said}"
+    );
+    assert_eq!((alice.calls(), bob.calls()), (0, 0));
 }

@@ -1,0 +1,31 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+use crate::registry::Instance;
+
+#[test]
+fn what_is_dialled_has_its_tags_and_says_whether_it_is_on_this_host() {
+    let instance = Arc::new(Instance {
+        address: "10.0.0.1:1".into(),
+        network: "tcp".into(),
+        key: String::new(),
+        weight: 7,
+        tags: [("env".to_owned(), "alice".to_owned())].into(),
+        revision: 3,
+        notes: Vec::new(),
+    });
+    let member = |class| Member {
+        instance: instance.clone(),
+        dial: std::net::SocketAddr::from(([10, 0, 0, 1], 1)).into(),
+        class,
+        weight: 7,
+        last_resort: false,
+    };
+    let here = [Class::ThisHost, Class::Loopback, Class::UnixSocket];
+    for class in Class::ALL {
+        let dial = dials(&[member(class)]).pop().unwrap();
+        assert_eq!(dial.here, here.contains(&class), "{}", class.label());
+        assert_eq!(dial.tags.get("env"), Some("alice"));
+        assert_eq!(dial.tags.get("idc"), None);
+        assert_eq!((dial.weight, dial.revision), (7, 3));
+    }
+}
