@@ -14,6 +14,8 @@ fn what_is_dialled_has_its_tags_and_says_whether_it_is_on_this_host() {
         notes: Vec::new(),
     });
     let member = |class| Member {
+        registered: None,
+        rewritten: None,
         instance: instance.clone(),
         dial: std::net::SocketAddr::from(([10, 0, 0, 1], 1)).into(),
         class,
