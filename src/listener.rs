@@ -51,6 +51,7 @@ pub struct Door {
     guests: Guests,
     calls: AtomicU64,
     said: Mutex<HashSet<Looks>>,
+    turned_back: Mutex<HashSet<&'static str>>,
     /// While the listener is transparent, our own connections are told from others.
     watch: Mutex<Option<Watch>>,
 }
@@ -89,6 +90,7 @@ impl Door {
             guests: Guests::default(),
             calls: AtomicU64::new(0),
             said: Mutex::default(),
+            turned_back: Mutex::default(),
             watch: Mutex::new(watch),
             name,
         })
@@ -104,6 +106,7 @@ impl Door {
         *self.watch.lock() = config.transparent.then(Watch::new);
         self.config.store(Arc::new(config));
         self.said.lock().clear();
+        self.turned_back.lock().clear();
     }
 
     /// The counters of calls by outcome of a method, made when first asked for.
@@ -152,6 +155,12 @@ impl Door {
     /// A redirected connection's own destination was dialled, with this result.
     pub fn dialled(&self, result: &'static str) {
         self.none.connect(result);
+    }
+
+    /// Whether connections are turned back for this for the first time, since the config was loaded: the log says it
+    /// once.
+    pub fn is_first(&self, why: &'static str) -> bool {
+        self.turned_back.lock().insert(why)
     }
 
     /// Says once, for each protocol, what becomes of it here.

@@ -2,15 +2,24 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+/// Those of IPv4.
+const METADATA_V4: [Ipv4Addr; 3] = [
+    Ipv4Addr::new(169, 254, 169, 254),
+    Ipv4Addr::new(100, 100, 100, 200),
+    Ipv4Addr::new(169, 254, 0, 23),
+];
+/// That of IPv6.
+const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+
+/// All of them, as they are mostly written.
+pub fn addresses() -> impl Iterator<Item = IpAddr> {
+    let v4 = METADATA_V4.into_iter().map(IpAddr::V4);
+    v4.chain([IpAddr::V6(METADATA_V6)])
+}
+
 /// Whether it is such an address, in whatever IPv6 form. Checked again when dialling.
 #[must_use]
 pub fn forbidden(ip: IpAddr) -> bool {
-    const METADATA_V4: [Ipv4Addr; 3] = [
-        Ipv4Addr::new(169, 254, 169, 254),
-        Ipv4Addr::new(100, 100, 100, 200),
-        Ipv4Addr::new(169, 254, 0, 23),
-    ];
-    const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
     match ip {
         IpAddr::V4(ip) => METADATA_V4.contains(&ip),
         IpAddr::V6(ip) => {

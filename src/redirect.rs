@@ -27,8 +27,13 @@ use std::num::NonZeroU32;
 
 use thiserror::Error;
 
+use crate::metadata;
+
 /// The port of a transparent listener, where nothing else is said.
 pub const PORT: u16 = 15001;
+
+/// Where clouds hand out credentials: never caught at their addresses.
+const METADATA_PORT: u16 = 80;
 
 /// etcd's ports for clients and for its own members: never caught.
 pub const ETCD_PORTS: [u16; 2] = [2379, 2380];
@@ -120,6 +125,10 @@ impl Rules {
             }
         }
         let caught = wanted.ports.minus(&never);
+        // An application asks its cloud there for credentials, and tidegate dials none of these.
+        if !caught.and(&Ports::from_iter([METADATA_PORT])).is_empty() {
+            passed.extend(metadata::addresses().map(Net::from));
+        }
         if caught.is_empty() {
             return Err(BadRules::NothingCaught {
                 wanted: wanted.ports.show("-", ","),

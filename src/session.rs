@@ -8,7 +8,6 @@ use std::time::Duration;
 use crate::config::Protocol;
 use crate::listener::Door;
 use crate::protocol::{Detected, Looks, detect};
-use crate::route::Cached;
 use crate::stack::alarm::Alarm;
 
 mod client;
@@ -26,28 +25,24 @@ pub use close::Closed;
 pub use turn_away::turn_away;
 
 /// Carries a client connection to its end; says why it ended.
-pub async fn serve(client: Box<Client>, door: Arc<Door>) {
+pub async fn serve(mut client: Box<Client>, door: Arc<Door>) {
     let peer = client.peer();
+    let alarm = Alarm::default();
+    // In boxes, as all that is rare here: an idle connection must not pay for their sizes.
     let closed = if door.config().transparent {
-        Box::pin(redirect::serve(client, &door)).await
+        Box::pin(redirect::serve(client, &door, alarm)).await
     } else {
-        straight(client, &door).await
+        match sort(&mut client, &door, &alarm).await {
+            Ok(Sorted::Thrift) => thrift::serve(client, &door, alarm).await,
+            Ok(Sorted::Relay) => Box::pin(relay::to_service(client, &door)).await,
+            Err(closed) => {
+                Box::pin(client.hang_up()).await;
+                closed
+            }
+        }
     };
     door.metrics.closed(closed.label());
     tracing::debug!(listener = %door.name, client.addr = %peer, reason = closed.label(), "connection ended");
-}
-
-/// A connection that was made to this listener.
-async fn straight(mut client: Box<Client>, door: &Arc<Door>) -> Closed {
-    let alarm = Alarm::default();
-    match sort(&mut client, door, &alarm).await {
-        Ok(Sorted::Thrift) => thrift::serve(client, door, alarm, Cached::default()).await,
-        Ok(Sorted::Relay) => Box::pin(relay::to_service(client, door)).await,
-        Err(closed) => {
-            Box::pin(client.hang_up()).await;
-            closed
-        }
-    }
 }
 
 enum Sorted {

@@ -43,6 +43,13 @@ impl Net {
     }
 }
 
+impl From<IpAddr> for Net {
+    fn from(ip: IpAddr) -> Self {
+        let bits = if ip.is_ipv4() { 32 } else { 128 };
+        Self { ip, bits }
+    }
+}
+
 impl fmt::Display for Net {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.ip, self.bits)

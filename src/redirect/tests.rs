@@ -173,6 +173,17 @@ fn a_rule_of_iptables_names_at_most_fifteen_ports() {
 }
 
 #[test]
+fn where_port_80_is_redirected_metadata_addresses_pass() {
+    for (ports, pass) in [("8888", false), ("80", true), ("1-65535", true)] {
+        let text = shown(&iptables::apply(&rules(wanted(ports)), &BOTH));
+        for metadata in ["169.254.169.254/32", "fd00:ec2::254/128"] {
+            let passes = text.contains(&format!("-A TIDEGATE -d {metadata} -j RETURN"));
+            assert_eq!(passes, pass, "{ports}: {text}");
+        }
+    }
+}
+
+#[test]
 fn with_loopback_tidegates_own_ports_there_pass_still() {
     let mut wanted = wanted("8888,9901");
     wanted.loopback = true;

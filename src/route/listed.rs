@@ -192,11 +192,11 @@ impl Routes {
         }
     }
 
-    /// The services that this listener may know and that are registered at `addr`; where none is, those that were
-    /// until lately.
+    /// The services that this listener may know, that are followed, and that are registered at `addr`; where none is,
+    /// those that were until lately.
     pub fn services_at(&self, addr: SocketAddr, listener: &config::Listener) -> Services {
         let mut services = self.discovery.index().services_at(addr);
-        services.retain(|name| listener.may_know(name));
+        services.retain(|name| listener.may_know(name) && self.by_name(name).is_some());
         services
     }
 

@@ -13,6 +13,7 @@ use crate::endpoint::Endpoint;
 use crate::frame::{self, Head, Verdict};
 use crate::listener::Door;
 use crate::outcome::{Failed, Outcome};
+use crate::registry::DialAddr;
 use crate::rpc::{Reply, Request};
 
 #[cfg(test)]
@@ -75,19 +76,21 @@ impl Redirected {
 }
 
 impl Cached {
-    /// What a redirected connection remembers.
+    /// What a connection remembers at first: where it was going, if the firewall redirected it.
     #[must_use]
-    pub fn redirected(to: Redirected) -> Self {
+    pub fn new(redirected: Option<Box<Redirected>>) -> Self {
         Self {
-            redirected: Some(Box::new(to)),
+            redirected,
             ..Self::default()
         }
     }
+}
 
+impl Routes {
     /// Where the caller was going, if the endpoint that answered does not have what was called while other services are
     /// registered there: it is known there, and was not run here.
-    pub fn astray(&self, request: &Request, reply: &Reply) -> Option<SocketAddr> {
-        let to = self.redirected.as_ref().filter(|to| to.is_shared())?;
+    pub fn astray(&self, cached: &Cached, request: &Request, reply: &Reply) -> Option<DialAddr> {
+        let to = cached.redirected.as_ref().filter(|to| to.is_shared())?;
         let head = reply.head.as_ref().filter(|_| request.upload.is_none())?;
         let exception = matches!(
             frame::verdict(head, &reply.frame),
@@ -95,14 +98,22 @@ impl Cached {
                 type_id: Some(UNKNOWN_SERVICE)
             }
         );
-        let cluster = &request.target.cluster;
-        let there = cluster.endpoint(&to.origin.into());
-        let elsewhere = there.is_none_or(|there| there.id != request.status.touched());
-        (exception && elsewhere).then_some(to.origin)
+        if !exception {
+            return None;
+        }
+        let routed = self.by_name(&request.target.cluster.name);
+        let there = routed.and_then(|it| it.followed.at(to.origin));
+        let here = there.is_some_and(|it| it.id == request.status.touched());
+        (!here).then(|| self.exactly(to))
     }
-}
 
-impl Routes {
+    /// Exactly where a redirected connection was going, or what a rewrite rule says that address is from here.
+    pub fn exactly(&self, to: &Redirected) -> DialAddr {
+        let mut routed = to.services.iter().filter_map(|it| self.by_name(it));
+        let there = routed.find_map(|it| it.followed.at(to.origin));
+        there.map_or(to.origin.into(), |it| it.addr.clone())
+    }
+
     /// Where the caller was going, if neither that nor its first call says which service is meant.
     pub fn untold(
         &self,
@@ -110,11 +121,11 @@ impl Routes {
         cached: &mut Cached,
         head: &Head,
         call: &[u8],
-    ) -> Option<SocketAddr> {
+    ) -> Option<DialAddr> {
         let to = cached.redirected.as_mut()?;
         let named = || head.to_service(call).unwrap_or_default();
         let told = to.told || to.tell(head, call) || self.known(door, named()).is_some();
-        (!told).then_some(to.origin)
+        (!told).then(|| self.exactly(to))
     }
 
     /// Where a redirected connection that carries no calls goes: to its service, if there is one only.

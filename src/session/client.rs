@@ -17,6 +17,7 @@ use crate::buffer::{Buf, Held};
 use crate::frame::{BadFrame, Decoder, Head, Limits, Progress, Rest, Side};
 use crate::listener::{Door, Drain};
 use crate::platform::{self, Peer, ReadHalf, Stream, WriteHalf};
+use crate::route::Redirected;
 use crate::stack::alarm::Alarm;
 
 /// Bytes read ahead at most while a call is in flight, to learn whether its caller is still there.
@@ -33,6 +34,8 @@ pub struct Client {
     write: WriteHalf,
     peer: Peer,
     origin: Option<SocketAddr>,
+    /// What is registered there, on its way to the calls.
+    pub redirected: Option<Box<Redirected>>,
     buf: Option<Buf>,
     decoder: Decoder,
     held: Held,
@@ -96,6 +99,7 @@ impl Client {
             write,
             peer,
             origin,
+            redirected: None,
             buf: None,
             decoder: Decoder::new(limits, Side::Calls),
             held: Held::default(),

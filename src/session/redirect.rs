@@ -14,12 +14,12 @@ use crate::discovery::Services;
 use crate::listener::Door;
 use crate::outcome::{Failed, Outcome};
 use crate::registry;
-use crate::route::{Cached, Redirected};
+use crate::route::Redirected;
 use crate::stack::alarm::Alarm;
 use crate::upstream::own;
 
 /// Carries the connection to its end.
-pub(super) async fn serve(mut client: Box<Client>, door: &Arc<Door>) -> Closed {
+pub(super) async fn serve(mut client: Box<Client>, door: &Arc<Door>, alarm: Alarm) -> Closed {
     let origin = match origin(&client, door) {
         Ok(origin) => origin,
         Err(refused) => return turn_back(client, door, refused).await,
@@ -31,14 +31,16 @@ pub(super) async fn serve(mut client: Box<Client>, door: &Arc<Door>) -> Closed {
             Some(trouble) => format!("the registry could not be listed: {trouble}"),
             None => "no service known here is registered there".to_owned(),
         };
-        return relay::exactly(client, door, origin, &why).await;
+        return relay::exactly(client, door, origin.into(), &why).await;
     }
     let to = Redirected::new(origin, services);
     let label = if to.is_shared() { "shared" } else { "service" };
     door.metrics.redirected(label);
-    let alarm = Alarm::default();
     match sort(&mut client, door, &alarm).await {
-        Ok(Sorted::Thrift) => thrift::serve(client, door, alarm, Cached::redirected(to)).await,
+        Ok(Sorted::Thrift) => {
+            client.redirected = Some(Box::new(to));
+            thrift::serve(client, door, alarm).await
+        }
         // Bytes that say nothing yet may be the whole of what this protocol says first.
         Ok(Sorted::Relay) | Err(Closed::DetectTimeout) => bytes(client, door, &to).await,
         Err(closed) => {
@@ -63,7 +65,10 @@ async fn services_at(origin: SocketAddr, door: &Door) -> Services {
 async fn bytes(client: Box<Client>, door: &Arc<Door>, to: &Redirected) -> Closed {
     match door.routes.redirect_target(door, to) {
         Some(target) => relay::serve(client, door, target).await,
-        None => relay::exactly(client, door, to.origin, SEVERAL).await,
+        None => {
+            let there = door.routes.exactly(to);
+            relay::exactly(client, door, there, SEVERAL).await
+        }
     }
 }
 
@@ -113,7 +118,9 @@ fn origin(client: &Client, door: &Door) -> Result<SocketAddr, TurnedBack> {
 async fn turn_back(client: Box<Client>, door: &Arc<Door>, refused: TurnedBack) -> Closed {
     let TurnedBack { label, to, why } = refused;
     door.metrics.redirected(label);
-    tracing::warn!(listener = %door.name, client.addr = %client.peer(), to, "turned back: {why}");
+    if door.is_first(label) {
+        tracing::warn!(listener = %door.name, client.addr = %client.peer(), to, "turned back, and so are others like it: {why}");
+    }
     let failed = Failed::new(Outcome::LoopDetected, Instant::now()).because(why);
     refuse(client, door, &to, failed.closing()).await;
     Closed::NoEndpoint

@@ -1,7 +1,7 @@
 //! Anything that is no Thrift: bytes, both ways, to one endpoint picked the same way.
 
 use std::future::poll_fn;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -20,6 +20,7 @@ use crate::config::Key;
 use crate::listener::Door;
 use crate::metrics::Counter;
 use crate::outcome::{Failed, Phase, Reach};
+use crate::registry::DialAddr;
 use crate::rpc::Reply;
 use crate::stack::balance::find::find;
 use crate::upstream::Conn;
@@ -62,20 +63,20 @@ pub async fn serve(client: Box<Client>, door: &Arc<Door>, target: Target) -> Clo
 pub(super) async fn exactly(
     client: Box<Client>,
     door: &Arc<Door>,
-    origin: SocketAddr,
+    to: DialAddr,
     why: &str,
 ) -> Closed {
     let limit = door.routes.table().defaults.connect_timeout;
-    let dialled = connect(&origin.into(), limit).await;
+    let dialled = connect(&to, limit).await;
     door.dialled(dialled.as_ref().map_or_else(ConnectError::label, |_| "ok"));
     match dialled {
         Ok(conn) => pump(client, conn, door).await,
         Err(error) => {
-            tracing::debug!(listener = %door.name, to = %origin, "cannot connect: {}; {why}", error.detail);
+            tracing::debug!(listener = %door.name, %to, "cannot connect: {}; {why}", error.detail);
             let failed = Failed::new(error.outcome, Instant::now())
                 .during(Phase::Connect, Reach::Unwritten)
                 .because(format!("{}; {why}", error.detail));
-            refuse(client, door, &origin.to_string(), failed.closing()).await;
+            refuse(client, door, &to.to_string(), failed.closing()).await;
             Closed::NoEndpoint
         }
     }

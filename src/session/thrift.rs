@@ -1,7 +1,6 @@
 //! Calls on one connection, one after another: frame in, stack, reply out.
 
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -22,6 +21,7 @@ use crate::config::OnDeadline;
 use crate::frame::{self, BadFrame, Head};
 use crate::listener::Door;
 use crate::outcome::{End, Failed, Limit, Outcome, Told};
+use crate::registry::DialAddr;
 use crate::route::Cached;
 use crate::rpc::{Reply, ReplyBody, Request, RpcCall};
 use crate::stack::alarm::Alarm;
@@ -33,24 +33,20 @@ const INTERNAL: i32 = 6;
 const UNKNOWN_SERVICE: i32 = 20;
 
 /// Carries the calls of a connection to its end.
-pub async fn serve(
-    mut client: Box<Client>,
-    door: &Arc<Door>,
-    alarm: Alarm,
-    mut cached: Cached,
-) -> Closed {
+pub async fn serve(mut client: Box<Client>, door: &Arc<Door>, alarm: Alarm) -> Closed {
     let mut stack = stack(exchange(), alarm.clone());
+    let mut cached = Cached::new(client.redirected.take());
     let mut first = true;
-    let closed = loop {
+    let stop = loop {
         let incoming = match client.frame(&alarm).await {
             Ok(incoming) => incoming,
-            Err(none) => break Box::pin(refuse_frame(&mut client, door, none)).await,
+            Err(none) => break Box::pin(refuse_frame(&mut client, door, none)).await.into(),
         };
         if std::mem::take(&mut first) {
             door.metrics.protocol(incoming.head.framing.label());
-            if let Some(origin) = untold(door, &mut cached, &incoming) {
+            if let Some(there) = untold(door, &mut cached, &incoming) {
                 client.put_back(&incoming.frame);
-                return Box::pin(relay::exactly(client, door, origin, SEVERAL)).await;
+                break Stop::Exactly(there);
             }
         }
         if incoming.head.is_mux() {
@@ -66,29 +62,23 @@ pub async fn serve(
                 refused.map_err(Stop::from)
             }
         };
-        match ended {
-            Ok(()) => {}
-            Err(Stop::Closed(closed)) => break closed,
-            Err(Stop::Astray(request, origin)) => {
-                client.put_back(&request.frame);
-                return Box::pin(relay::exactly(client, door, origin, SEVERAL)).await;
-            }
+        if let Err(stop) = ended {
+            break stop;
         }
         // A call whose first byte was read is answered, though tidegate is stopping.
         if client.was_told() && client.bytes().is_empty() {
-            break Closed::Drain;
+            break Closed::Drain.into();
         }
     };
-    Box::pin(client.hang_up()).await;
-    closed
+    Box::pin(end(client, door, stop)).await
 }
 
 /// Why the calls of a connection end.
 enum Stop {
     /// It ends.
     Closed(Closed),
-    /// It goes on as bytes, from this call on, to exactly where its client wanted to go.
-    Astray(Arc<Request>, SocketAddr),
+    /// It goes on as bytes, the call read last among them, to exactly where its client wanted to go.
+    Exactly(Box<DialAddr>),
 }
 
 impl From<Closed> for Stop {
@@ -97,8 +87,19 @@ impl From<Closed> for Stop {
     }
 }
 
-fn untold(door: &Door, cached: &mut Cached, first: &Incoming) -> Option<SocketAddr> {
-    door.routes.untold(door, cached, &first.head, &first.frame)
+fn untold(door: &Door, cached: &mut Cached, first: &Incoming) -> Option<Box<DialAddr>> {
+    let there = door.routes.untold(door, cached, &first.head, &first.frame);
+    there.map(Box::new)
+}
+
+async fn end(client: Box<Client>, door: &Arc<Door>, stop: Stop) -> Closed {
+    match stop {
+        Stop::Closed(closed) => {
+            client.hang_up().await;
+            closed
+        }
+        Stop::Exactly(there) => relay::exactly(client, door, *there, SEVERAL).await,
+    }
 }
 
 /// One call, from its frame to the last byte of its answer.
@@ -139,9 +140,10 @@ async fn one(
     let whole = reclaim(client, &request);
     match result {
         Ok(mut reply) => {
-            if let Some(origin) = cached.astray(&request, &reply) {
+            if let Some(there) = door.routes.astray(cached, &request, &reply) {
                 record(door, &request, reply.end.outcome, reply.end.at, 0);
-                return Err(Stop::Astray(request, origin));
+                client.put_back(&request.frame);
+                return Err(Stop::Exactly(Box::new(there)));
             }
             cached.learn(&request, &reply);
             deliver(client, door, &request, &mut reply).await?;
