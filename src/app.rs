@@ -294,6 +294,9 @@ fn table(
         .iter()
         .map(|service| {
             let policy = Arc::new(service.policy.clone());
+            if let Some((old, _)) = kept.get(&service.name) {
+                old.followed.cluster.set_named(false);
+            }
             let followed = match kept.get(&service.name) {
                 Some((old, true)) => {
                     let fixed = matches!(service.source, config::Source::Static(_));

@@ -83,8 +83,8 @@ pub struct Cluster {
     pub rescues: Rescues,
     /// Its series.
     pub metrics: ServiceMetrics,
-    /// Callers named it: it may be unknown.
-    pub named: bool,
+    /// No config names it, only callers or a listing do: it may be unknown.
+    named: AtomicBool,
     /// Rung when a connect failed: host names are looked up again.
     pub lookup: Arc<Notify>,
     used: AtomicBool,
@@ -115,7 +115,7 @@ impl Cluster {
             waiters: Arc::new(Waiters::default()),
             peers: Arc::default(),
             metrics: ServiceMetrics::new(name),
-            named,
+            named: AtomicBool::new(named),
             lookup: Arc::default(),
             used: AtomicBool::new(false),
             set: ArcSwap::from_pointee(EndpointSet::default()),
@@ -286,9 +286,19 @@ impl Cluster {
         self.used.swap(false, Relaxed) || self.calls.load(Relaxed) > 0
     }
 
+    /// Whether no config names it, only callers or a listing do.
+    pub fn is_named(&self) -> bool {
+        self.named.load(Relaxed)
+    }
+
+    /// Says whether no config names it, after a reload.
+    pub fn set_named(&self, named: bool) {
+        self.named.store(named, Relaxed);
+    }
+
     /// Callers named it, the registry was read, and nothing of the name is there.
     pub fn is_unknown(&self) -> bool {
-        self.named
+        self.is_named()
             && self.set.load().all.is_empty()
             && matches!(&*self.known.borrow(), Knowledge::Read(_))
     }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::call::{Aim, Target};
 use crate::cluster::{Cluster, Method};
-use crate::config::{CallPolicy, Policy};
+use crate::config::{CallPolicy, Policy, Source};
 use crate::discovery::{Discovery, Followed};
 use crate::frame::{self, Head, Verdict};
 use crate::listener::Door;
@@ -150,6 +150,7 @@ impl Routes {
     /// Another config, or other registries.
     pub fn set_table(&self, table: Table) {
         let table = Arc::new(table);
+        self.keep_listed(&table);
         for named in self.named.lock().values_mut() {
             let followed = &mut named.routed.followed;
             if !self.discovery.follows_current(followed) {
@@ -162,6 +163,43 @@ impl Routes {
             .lock()
             .retain(|name, _| !table.services.contains_key(name));
         self.table.store(table);
+        self.generation.fetch_add(1, Relaxed);
+    }
+
+    /// Services that the config no longer has, and that are listed, stay as they are, with the policy of all.
+    fn keep_listed(&self, table: &Table) {
+        let listed = self.listings.lock().names();
+        let before = self.table.load();
+        let mut named = self.named.lock();
+        for (name, routed) in &before.services {
+            let source = listed.get(name).map(|it| Source::Registry(it.clone()));
+            let same = source.as_ref() == Some(&routed.followed.source);
+            if same && !table.services.contains_key(name) && named.len() < table.max_services {
+                let routed = Routed {
+                    policy: table.defaults.clone(),
+                    methods: Arc::default(),
+                    ..routed.clone()
+                };
+                routed.followed.cluster.set_named(true);
+                named.insert(name.clone(), Named::new(routed, Instant::now()));
+            }
+        }
+    }
+
+    /// All services followed now, by name.
+    pub fn all(&self) -> HashMap<Arc<str>, Routed> {
+        let mut all = self.table.load().services.clone();
+        let named = self.named.lock();
+        all.extend(
+            named
+                .iter()
+                .map(|(name, it)| (name.clone(), it.routed.clone())),
+        );
+        all
+    }
+
+    /// What connections remember is looked up again.
+    pub fn renew(&self) {
         self.generation.fetch_add(1, Relaxed);
     }
 
@@ -204,7 +242,10 @@ impl Routes {
         let method = head.name.of(call);
         if let Some(target) = &cached.target {
             let same = *cached.method == *method && *cached.service == *named;
-            if same && cached.generation == self.generation.load(Relaxed) {
+            let chosen = target.chosen.as_ref();
+            let stale = |to: &Redirected| to.is_stale(chosen, now);
+            let stale = cached.redirected.as_deref().is_some_and(stale);
+            if same && !stale && cached.generation == self.generation.load(Relaxed) {
                 return Ok(target.clone());
             }
         }
@@ -225,6 +266,9 @@ impl Routes {
             None => self.routed(door, named, now)?,
             Some(to) => self.redirected(door, to, named, now)?,
         };
+        if let Some(to) = &mut cached.redirected {
+            to.looked(door, now);
+        }
         let target = aim(door, &routed, method, cached.redirected.as_deref());
         *cached = Cached {
             generation,
@@ -284,7 +328,7 @@ impl Routes {
                     Limit::Count("max_services", table.max_services),
                     std::time::Duration::ZERO,
                 )
-                .because("callers named too many services"));
+                .because("as many services are followed already, those that callers named and those that were listed"));
         }
         let routed = self.start(name, registry, &table);
         all.insert(name.into(), Named::new(routed.clone(), now));

@@ -55,7 +55,7 @@ impl Conn {
     /// A connection just made.
     pub fn new(stream: Stream, now: Instant) -> Box<Self> {
         let base = platform::tcp_stats(&stream);
-        let own = Own::remember(|| stream.local_addr());
+        let own = Own::remember(|| Some((stream.local_addr()?, stream.peer_addr()?)));
         Box::new(Self {
             stream,
             buf: None,

@@ -65,7 +65,7 @@ impl App {
         self.discovery.set_registries(registries);
         self.discovery.set_rewrites(&new.rewrites);
         buffer::set_limit(new.runtime.max_buffered);
-        let services = kept_services(&old, new, &self.routes.table().services);
+        let services = kept_services(&old, new, &self.routes.all());
         self.routes
             .set_table(table(new, &self.discovery, &services));
         self.routes.set_listeners(&new.listeners);
@@ -81,6 +81,8 @@ impl App {
                 door.set_config(config);
             }
         }
+        // What was looked up by a listener's old config is looked up again.
+        self.routes.renew();
         for socket in bound {
             changes.push(format!(
                 "listener {} added on {}",

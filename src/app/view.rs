@@ -164,7 +164,7 @@ fn service(followed: &Followed, clock: &Clock) -> Value {
     let (in_flight, waiting) = cluster.busy();
     json!({
         "name": &*cluster.name,
-        "named_by_callers": cluster.named,
+        "named_by_callers": cluster.is_named(),
         "known": members.known,
         "problem": cluster.why_none().filter(|_| set.all.is_empty()).as_deref(),
         "calls_in_flight": in_flight,

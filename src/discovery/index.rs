@@ -114,15 +114,6 @@ impl State {
         }
     }
 
-    /// As [`leave`](Self::leave), at once.
-    fn forget(&mut self, addr: SocketAddr, service: &Arc<str>) {
-        let entries = self.at.get_mut(&addr).map_or(&mut [][..], |it| &mut *it);
-        if let Some(known) = entries.iter_mut().find(|it| it.service == *service) {
-            known.holders = known.holders.saturating_sub(1);
-        }
-        self.drop_entry(addr, |it| it.service == *service && it.holders == 0);
-    }
-
     fn drop_entry(&mut self, addr: SocketAddr, which: impl Fn(&Entry) -> bool) {
         if let Some(entries) = self.at.get_mut(&addr) {
             entries.retain(|it| !which(it));
@@ -138,7 +129,7 @@ fn plain(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
 
-/// One service's part of the index; taken out when dropped.
+/// One service's part of the index; it leaves when dropped.
 #[derive(Debug)]
 pub struct Registered {
     index: Arc<AddressIndex>,
@@ -176,11 +167,11 @@ impl Registered {
 }
 
 impl Drop for Registered {
-    /// The service is followed no more: nothing of it lingers.
+    /// The service is followed no more, or anew: what it had lingers.
     fn drop(&mut self) {
-        let mut state = self.index.state.write();
+        let (mut state, now) = (self.index.state.write(), Instant::now());
         for addr in &self.addrs {
-            state.forget(*addr, &self.service);
+            state.leave(*addr, &self.service, now);
         }
     }
 }

@@ -20,7 +20,7 @@ pub(super) use listeners::{connections_at, who_listens};
 pub(super) use process::process_stats;
 
 pub(super) fn limit_unacknowledged(socket: &SockRef<'_>, limit: Duration) -> io::Result<()> {
-    socket.set_tcp_user_timeout(Some(limit))
+    socket.set_tcp_user_timeout((!limit.is_zero()).then_some(limit))
 }
 
 /// The firewall's record of the destination. A `[::]` listener sees an IPv4 caller at a mapped

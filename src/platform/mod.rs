@@ -193,6 +193,13 @@ pub fn tune_stream<S: AsStream>(stream: &S, side: Side) -> io::Result<()> {
     }
 }
 
+/// Takes away what [`tune_stream`] put on how long bytes may stay unacknowledged: a peer of another protocol may leave
+/// its window shut for as long as it likes. A dead one is still found by keepalive.
+pub fn lift_unacknowledged<S: AsStream>(stream: &S) {
+    // Where the system refuses, the limit stays.
+    let _ = system::limit_unacknowledged(&SockRef::from(stream), Duration::ZERO);
+}
+
 /// What the kernel has sent and seen acknowledged on a TCP stream: one system call, about 0.4 µs,
 /// that answers after a reset too. `None` where the system cannot say, and for a Unix socket.
 pub fn tcp_stats<S: AsStream>(stream: &S) -> Option<TcpStats> {

@@ -162,7 +162,8 @@ fn output(run: &Run, script: &str) -> Result<Output, Failed> {
 
 fn wait_for(run: &Run, script: &str) -> io::Result<Output> {
     // An ordinary user's path often lacks these; and errors are told apart by their English words.
-    let path = std::env::var("PATH").unwrap_or_default() + ":/usr/local/sbin:/usr/sbin:/sbin";
+    let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".to_owned());
+    let path = path + ":/usr/local/sbin:/usr/sbin:/sbin";
     let mut child = Command::new(run.program)
         .args(&run.args)
         .env("PATH", path)

@@ -15,13 +15,21 @@ mod tests;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rewrites(Vec<Arc<Rule>>);
 
-/// A rule with the words for it.
-#[derive(Debug, PartialEq, Eq)]
+/// A rule with the words for it, which say where it stands: one that only moved is the same.
+#[derive(Debug)]
 pub(super) struct Rule {
     config: Rewrite,
     label: Arc<str>,
     words: Arc<str>,
 }
+
+impl PartialEq for Rule {
+    fn eq(&self, other: &Self) -> bool {
+        self.config == other.config
+    }
+}
+
+impl Eq for Rule {}
 
 /// What a rule made of a registered address.
 #[derive(Debug, Clone, PartialEq, Eq)]

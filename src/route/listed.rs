@@ -32,7 +32,7 @@ pub(super) struct Listings {
     open: HashMap<Range, Listed>,
     /// Listed services that are not followed, since there are too many.
     left_out: usize,
-    /// When the newest of them was asked for.
+    /// When they were asked for.
     since: Option<Instant>,
 }
 
@@ -73,7 +73,7 @@ impl Wanted {
 
 impl Listings {
     /// The names found so far, and the registry of each; that of the first listener, where several have it.
-    fn names(&self) -> BTreeMap<Arc<str>, Arc<str>> {
+    pub(super) fn names(&self) -> BTreeMap<Arc<str>, Arc<str>> {
         let mut names = BTreeMap::new();
         for wanted in &self.wanted {
             let mut add = |name: Arc<str>| {
@@ -115,6 +115,7 @@ impl Routes {
     pub fn set_listeners(self: &Arc<Self>, listeners: &[config::Listener]) {
         let mut listings = self.listings.lock();
         listings.wanted = listeners.iter().filter_map(Wanted::of).collect();
+        listings.since = (!listings.wanted.is_empty()).then(Instant::now);
         let ranges: HashSet<Range> = listings.wanted.iter().flat_map(Wanted::ranges).collect();
         listings.open.retain(|range, listed| {
             ranges.contains(range) && self.discovery.is_current(&range.0, &listed.registry)
@@ -124,7 +125,6 @@ impl Routes {
                 && let Some(listed) = self.list(&range)
             {
                 listings.open.insert(range, listed);
-                listings.since = Some(Instant::now());
             }
         }
         self.settle(listings);
@@ -228,6 +228,11 @@ impl Routes {
         let listings = self.listings.lock();
         let unread = |range: Range| matches!(listings.state(&range), Some(Listing::Unread));
         if wanted.ranges().any(unread) {
+            return false;
+        }
+        // What was listed a moment ago is about to be followed.
+        let followed = |name: &Arc<str>| self.by_name(name).is_some();
+        if listings.left_out == 0 && !listings.names().keys().all(followed) {
             return false;
         }
         drop(listings);

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -24,6 +25,9 @@ const IDL_SERVICE: &[u8] = b"isn";
 /// Kitex's type of an exception for a service that the server does not have (`remote.UnknownService`).
 const UNKNOWN_SERVICE: i32 = 20;
 
+/// How often the endpoint that a caller chose is looked for, while it is not there.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 /// Where a redirected connection was going.
 #[derive(Debug, Clone)]
 pub struct Redirected {
@@ -34,6 +38,8 @@ pub struct Redirected {
     pub services: Services,
     /// Which of them is meant is known.
     told: bool,
+    /// When the endpoint that the caller chose was last looked for.
+    looked: Option<Instant>,
 }
 
 impl Redirected {
@@ -42,6 +48,7 @@ impl Redirected {
     pub fn new(origin: SocketAddr, services: Services) -> Self {
         Self {
             told: services.len() == 1,
+            looked: None,
             origin,
             services,
         }
@@ -51,6 +58,17 @@ impl Redirected {
     #[must_use]
     pub fn is_shared(&self) -> bool {
         self.services.len() > 1
+    }
+
+    /// Whether the endpoint that the caller chose is to be looked for again, since the one known is gone, or none is.
+    pub(super) fn is_stale(&self, chosen: Option<&Arc<Endpoint>>, now: Instant) -> bool {
+        let due = |at: Instant| now.saturating_duration_since(at) >= LOOK_AGAIN;
+        chosen.is_none_or(|it| it.is_removed()) && self.looked.is_some_and(due)
+    }
+
+    /// From now on the endpoint that the caller chose is looked for every second while there is none.
+    pub(super) fn looked(&mut self, door: &Door, now: Instant) {
+        self.looked = door.config().sticky_destination.then_some(now);
     }
 
     /// The endpoint that the caller dialled, where the listener keeps that choice.
@@ -126,6 +144,20 @@ impl Routes {
         let named = || head.to_service(call).unwrap_or_default();
         let told = to.told || to.tell(head, call) || self.known(door, named()).is_some();
         (!told).then(|| self.exactly(to))
+    }
+
+    /// Where the caller was going, if the service there is followed no more, nor the one that this call names.
+    pub fn unfollowed(
+        &self,
+        door: &Door,
+        cached: &Cached,
+        head: &Head,
+        call: &[u8],
+    ) -> Option<DialAddr> {
+        let to = cached.redirected.as_ref()?;
+        let named = head.to_service(call).unwrap_or_default();
+        let gone = self.by_name(&to.services[0]).is_none() && self.known(door, named).is_none();
+        gone.then(|| to.origin.into())
     }
 
     /// Where a redirected connection that carries no calls goes: to its service, if there is one only.

@@ -26,17 +26,16 @@ pub(super) async fn serve(mut client: Box<Client>, door: &Arc<Door>, alarm: Alar
     };
     let services = services_at(origin, door).await;
     if services.is_empty() {
-        door.metrics.redirected("unregistered");
-        let why = match door.routes.unlisted(&door.config()) {
-            Some(trouble) => format!("the registry could not be listed: {trouble}"),
-            None => "no service known here is registered there".to_owned(),
-        };
-        return relay::exactly(client, door, origin.into(), &why).await;
+        return stranger(client, door, origin).await;
     }
     let to = Redirected::new(origin, services);
     let label = if to.is_shared() { "shared" } else { "service" };
+    let sorted = sort(&mut client, door, &alarm).await;
+    if came_back(&client, origin) {
+        return turn_back(client, door, TurnedBack::own(origin)).await;
+    }
     door.metrics.redirected(label);
-    match sort(&mut client, door, &alarm).await {
+    match sorted {
         Ok(Sorted::Thrift) => {
             client.redirected = Some(Box::new(to));
             thrift::serve(client, door, alarm).await
@@ -48,6 +47,19 @@ pub(super) async fn serve(mut client: Box<Client>, door: &Arc<Door>, alarm: Alar
             closed
         }
     }
+}
+
+/// Nothing known is registered there.
+async fn stranger(client: Box<Client>, door: &Arc<Door>, origin: SocketAddr) -> Closed {
+    if came_back(&client, origin) {
+        return turn_back(client, door, TurnedBack::own(origin)).await;
+    }
+    door.metrics.redirected("unregistered");
+    let why = match door.routes.unlisted(&door.config()) {
+        Some(trouble) => format!("the registry could not be listed: {trouble}"),
+        None => "no service known here is registered there".to_owned(),
+    };
+    relay::exactly(client, door, origin.into(), &why).await
 }
 
 /// The services at the address; what is being read for the first time is waited for.
@@ -84,6 +96,18 @@ struct TurnedBack {
     why: String,
 }
 
+impl TurnedBack {
+    fn own(origin: SocketAddr) -> Self {
+        let why = "a connection of tidegate's own came back to it: the firewall's rules must exempt it (tidegate iptables \
+                   --uid, --gid or --mark)";
+        Self {
+            label: "loop",
+            to: origin.to_string(),
+            why: why.to_owned(),
+        }
+    }
+}
+
 /// The address that the client dialled.
 fn origin(client: &Client, door: &Door) -> Result<SocketAddr, TurnedBack> {
     let turned = |label, to: String, why: &str| {
@@ -98,10 +122,8 @@ fn origin(client: &Client, door: &Door) -> Result<SocketAddr, TurnedBack> {
                    address, or a listener that has a service";
         return turned("direct", format!("listener {}", door.name), why);
     };
-    if client.peer().addr().is_some_and(own::is_own) {
-        let why = "a connection of tidegate's own came back to it: the firewall's rules must exempt it (tidegate \
-                   iptables --uid, --gid or --mark)";
-        return turned("loop", origin.to_string(), why);
+    if came_back(client, origin) {
+        return Err(TurnedBack::own(origin));
     }
     if door.routes.is_own_listener(origin) {
         let why = "the caller dialled a listener of tidegate through the redirect, and would be sent round in a \
@@ -113,6 +135,12 @@ fn origin(client: &Client, door: &Door) -> Result<SocketAddr, TurnedBack> {
         return turned("forbidden", origin.to_string(), why);
     }
     Ok(origin)
+}
+
+/// Whether it is one of our own. At its accept that may not be known yet: it is asked again before anything is sent on.
+fn came_back(client: &Client, origin: SocketAddr) -> bool {
+    let peer = client.peer().addr();
+    peer.is_some_and(|peer| own::is_own(peer, origin))
 }
 
 async fn turn_back(client: Box<Client>, door: &Arc<Door>, refused: TurnedBack) -> Closed {

@@ -20,6 +20,7 @@ use crate::config::Key;
 use crate::listener::Door;
 use crate::metrics::Counter;
 use crate::outcome::{Failed, Phase, Reach};
+use crate::platform;
 use crate::registry::DialAddr;
 use crate::rpc::Reply;
 use crate::stack::balance::find::find;
@@ -56,7 +57,8 @@ pub async fn serve(client: Box<Client>, door: &Arc<Door>, target: Target) -> Clo
             return Closed::NoEndpoint;
         }
     };
-    pump(client, found.conn, door).await
+    let idle = door.config().client_idle_timeout;
+    pump(client, found.conn, door, Some(idle)).await
 }
 
 /// Relays a redirected connection to exactly where its client wanted to go; `why` says why there and nowhere else.
@@ -70,7 +72,11 @@ pub(super) async fn exactly(
     let dialled = connect(&to, limit).await;
     door.dialled(dialled.as_ref().map_or_else(ConnectError::label, |_| "ok"));
     match dialled {
-        Ok(conn) => pump(client, conn, door).await,
+        Ok(conn) => {
+            // What is no call of ours has clocks of its own.
+            platform::lift_unacknowledged(&conn.stream);
+            pump(client, conn, door, None).await
+        }
         Err(error) => {
             tracing::debug!(listener = %door.name, %to, "cannot connect: {}; {why}", error.detail);
             let failed = Failed::new(error.outcome, Instant::now())
@@ -82,13 +88,18 @@ pub(super) async fn exactly(
     }
 }
 
-/// Bytes, both ways, until both have ended.
-async fn pump(client: Box<Client>, conn: Box<Conn>, door: &Door) -> Closed {
+/// Bytes, both ways, until both have ended, or none has moved for the `limit`.
+async fn pump(
+    client: Box<Client>,
+    conn: Box<Conn>,
+    door: &Door,
+    limit: Option<Duration>,
+) -> Closed {
     let Some((from, to, buf)) = client.into_parts() else {
         return Closed::Error;
     };
     let (back, forth) = conn.stream.into_split();
-    let idle = Idle::new(door.config().client_idle_timeout);
+    let idle = Idle::new(limit);
     let up = copy(from, forth, buf, &door.metrics.relay_up, &idle);
     let down = copy(back, to, None, &door.metrics.relay_down, &idle);
     let closing = door.drain.cut();
@@ -152,12 +163,12 @@ async fn copy(
 /// When bytes last moved, in either direction.
 struct Idle {
     began: Instant,
-    limit: Duration,
+    limit: Option<Duration>,
     last_ms: AtomicU64,
 }
 
 impl Idle {
-    fn new(limit: Duration) -> Self {
+    fn new(limit: Option<Duration>) -> Self {
         Self {
             began: Instant::now(),
             limit,
@@ -174,8 +185,11 @@ impl Idle {
 
     /// Ends when nothing moved for the limit.
     async fn expired(&self) {
+        let Some(limit) = self.limit else {
+            return std::future::pending().await;
+        };
         loop {
-            let until = self.began + Duration::from_millis(self.last_ms.load(Relaxed)) + self.limit;
+            let until = self.began + Duration::from_millis(self.last_ms.load(Relaxed)) + limit;
             if until <= Instant::now() {
                 return;
             }

@@ -57,10 +57,7 @@ pub async fn serve(mut client: Box<Client>, door: &Arc<Door>, alarm: Alarm) -> C
         let now = incoming.complete;
         let ended = match admit(&mut client, door, &mut cached, incoming) {
             Ok(request) => one(&mut client, door, &mut stack, &mut cached, request, now).await,
-            Err(refused) => {
-                let refused = Box::pin(refuse(&mut client, door, refused)).await;
-                refused.map_err(Stop::from)
-            }
+            Err(refused) => Box::pin(unadmitted(&mut client, door, &cached, refused)).await,
         };
         if let Err(stop) = ended {
             break stop;
@@ -85,6 +82,23 @@ impl From<Closed> for Stop {
     fn from(closed: Closed) -> Self {
         Self::Closed(closed)
     }
+}
+
+/// A call that could not be admitted is answered; or goes where it was going, if its service is followed no more.
+async fn unadmitted(
+    client: &mut Client,
+    door: &Door,
+    cached: &Cached,
+    refused: Box<Refused>,
+) -> Result<(), Stop> {
+    let (head, frame, failed) = &*refused;
+    let unfollowed = || door.routes.unfollowed(door, cached, head, frame);
+    let unknown = failed.outcome == Outcome::UnknownService;
+    if let Some(there) = unknown.then(unfollowed).flatten() {
+        client.put_back(frame);
+        return Err(Stop::Exactly(Box::new(there)));
+    }
+    refuse(client, door, refused).await.map_err(Stop::from)
 }
 
 fn untold(door: &Door, cached: &mut Cached, first: &Incoming) -> Option<Box<DialAddr>> {
@@ -141,7 +155,6 @@ async fn one(
     match result {
         Ok(mut reply) => {
             if let Some(there) = door.routes.astray(cached, &request, &reply) {
-                record(door, &request, reply.end.outcome, reply.end.at, 0);
                 client.put_back(&request.frame);
                 return Err(Stop::Exactly(Box::new(there)));
             }

@@ -1,6 +1,7 @@
-//! The local addresses of our own connections: one that comes in at a transparent listener is a loop.
+//! Our own connections, by both of their addresses: one that comes in at a transparent listener is a loop.
 //!
-//! They are remembered only while there is such a listener: nobody else asks.
+//! Both count, since the system gives the same local address to connections that go to different places. They are
+//! remembered only while there is such a listener: nobody else asks.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -13,12 +14,15 @@ use parking_lot::RwLock;
 mod tests;
 
 static WATCHED: AtomicUsize = AtomicUsize::new(0);
-static OWN: LazyLock<RwLock<HashSet<SocketAddr>>> = LazyLock::new(RwLock::default);
+static OWN: LazyLock<RwLock<HashSet<Ends>>> = LazyLock::new(RwLock::default);
 
-/// Whether a connection from this address is one of ours.
+/// Where a connection comes from, and where it was dialled to.
+type Ends = (SocketAddr, SocketAddr);
+
+/// Whether the connection from `peer` that was dialled to `origin` is one of ours.
 #[must_use]
-pub fn is_own(peer: SocketAddr) -> bool {
-    OWN.read().contains(&canonical(peer))
+pub fn is_own(peer: SocketAddr, origin: SocketAddr) -> bool {
+    OWN.read().contains(&(canonical(peer), canonical(origin)))
 }
 
 /// While one of these lives, our own connections are remembered.
@@ -46,19 +50,20 @@ impl Drop for Watch {
     }
 }
 
-/// A connection's local address; forgotten when dropped.
+/// A connection's two ends; forgotten when dropped.
 #[derive(Debug)]
-pub(super) struct Own(SocketAddr);
+pub(super) struct Own(Ends);
 
 impl Own {
-    /// Remembers it, if anybody asks. `local` is only called then.
-    pub(super) fn remember(local: impl FnOnce() -> Option<SocketAddr>) -> Option<Self> {
+    /// Remembers it, if anybody asks. `ends` is only called then.
+    pub(super) fn remember(ends: impl FnOnce() -> Option<Ends>) -> Option<Self> {
         if WATCHED.load(Relaxed) == 0 {
             return None;
         }
-        let local = canonical(local()?);
-        OWN.write().insert(local);
-        Some(Self(local))
+        let (local, to) = ends()?;
+        let ends = (canonical(local), canonical(to));
+        OWN.write().insert(ends);
+        Some(Self(ends))
     }
 }
 

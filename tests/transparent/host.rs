@@ -109,19 +109,20 @@ impl Host {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("services.toml");
         std::fs::write(&path, file(entries)).unwrap();
-        let config = format!(
-            "[admin]\nlisten = \"off\"\n[runtime]\nmark = {mark}\ndrain_delay = \"0s\"\n\
-             [[registry]]\nname = \"file\"\nkind = \"file\"\npath = \"{}\"\n\
-             [[listener]]\nname = \"redirect\"\nlisten = \"[::]:{PORT}\"\ntransparent = true\n{listener}\n",
-            path.display()
-        );
-        let config = Config::from_str("test.toml", &config).unwrap_or_else(|e| panic!("{e}"));
+        let config = config(&path, listener, mark);
         let app = App::start(config).unwrap_or_else(|e| panic!("{e}"));
         let host = Self { app, folder };
         for (_, addr) in entries {
             host.until_known(*addr).await;
         }
         host
+    }
+
+    /// Another config: this is what its listener says, and what comes after it.
+    pub async fn reload(&self, listener: &str) {
+        let path = self.folder.path().join("services.toml");
+        let config = config(&path, listener, MARK);
+        self.app.reload(Ok(config)).await.unwrap();
     }
 
     /// Registers these instead.
@@ -138,6 +139,16 @@ impl Host {
     pub fn redirects(&self, to: &str) -> u64 {
         metric("tidegate_redirects_total", &format!("to=\"{to}\""))
     }
+}
+
+fn config(path: &std::path::Path, listener: &str, mark: u32) -> Config {
+    let text = format!(
+        "[admin]\nlisten = \"off\"\n[runtime]\nmark = {mark}\ndrain_delay = \"0s\"\n\
+         [[registry]]\nname = \"file\"\nkind = \"file\"\npath = \"{}\"\n\
+         [[listener]]\nname = \"redirect\"\nlisten = \"[::]:{PORT}\"\ntransparent = true\n{listener}\n",
+        path.display()
+    );
+    Config::from_str("test.toml", &text).unwrap_or_else(|e| panic!("{e}"))
 }
 
 fn file(entries: &[(&str, SocketAddr)]) -> String {

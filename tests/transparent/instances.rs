@@ -237,3 +237,63 @@ fn once_the_rules_are_removed_a_client_dials_as_before() {
         },
     );
 }
+
+#[test]
+fn a_reload_that_names_the_service_or_no_longer_does_keeps_its_addresses() {
+    inside(
+        "instances::a_reload_that_names_the_service_or_no_longer_does_keeps_its_addresses",
+        || async {
+            let (alive, dead) = (Family::V4.instance(1), Family::V4.instance(2));
+            let _server = instance(alive).await;
+            let host = Host::start(&[("item", alive), ("item", dead)], "").await;
+            redirect("", "8888", MARK);
+            let mut open = dial(dead, Framing::Framed).await;
+            for config in ["[[service]]\nname = \"item\"\n", ""] {
+                assert_eq!(open.call("Echo", "hi").await.unwrap(), echo());
+                host.reload(config).await;
+                for _ in 0..5 {
+                    assert_eq!(call(dead, Framing::Framed, Header::default()).await, echo());
+                }
+            }
+            assert_eq!(open.call("Echo", "hi").await.unwrap(), echo());
+            assert_eq!(host.redirects("unregistered"), 0);
+        },
+    );
+}
+
+#[test]
+fn a_choice_is_kept_again_once_the_instance_is_back() {
+    inside(
+        "instances::a_choice_is_kept_again_once_the_instance_is_back",
+        || async {
+            let (first, second) = (Family::V4.instance(1), Family::V4.instance(2));
+            let (one, two) = (instance(first).await, instance(second).await);
+            let both = [("item", first), ("item", second)];
+            let host = Host::start(&both, "sticky_destination = true").await;
+            redirect("", "8888", MARK);
+            let mut client = dial(first, Framing::Framed).await;
+            assert_eq!(client.call("Echo", "hi").await.unwrap(), echo());
+            assert_eq!((one.calls(), two.calls()), (1, 0));
+            host.register(&both[1..]);
+            let mut until = async |to: &scripted::Server| {
+                for _ in 0..2_000 {
+                    let before = to.calls();
+                    assert_eq!(client.call("Echo", "hi").await.unwrap(), echo());
+                    if to.calls() > before {
+                        return;
+                    }
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                panic!("it got no call");
+            };
+            until(&two).await;
+            host.register(&both);
+            until(&one).await;
+            let before = two.calls();
+            for _ in 0..20 {
+                until(&one).await;
+            }
+            assert_eq!(two.calls(), before, "it stays there");
+        },
+    );
+}

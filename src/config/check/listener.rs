@@ -130,6 +130,15 @@ fn redirect(table: &mut Section<'_>, listener: &mut Listener) {
         let what = "`transparent = true`: it asks Linux where a redirected connection was going to";
         linux_only(table, "transparent", what);
     }
+    if let (true, ListenAddr::Unix(_), Some(at)) = (
+        listener.transparent,
+        &listener.listen,
+        table.place("transparent"),
+    ) {
+        let message = "expected an IP address and a port in `listen` beside `transparent = true`: \
+                       no firewall redirects a connection to a unix socket";
+        table.report.error(at, message);
+    }
     listener.sticky_destination = table.flag("sticky_destination").unwrap_or_default();
     if let (false, true, Some(at)) = (
         listener.transparent,

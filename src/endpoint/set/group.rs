@@ -10,6 +10,7 @@ use super::tier::{Ask, Rules, Tier};
 use super::{Member, Pick};
 use crate::config::{Balance, Preference, Share};
 use crate::endpoint::{Endpoint, LineId};
+use crate::health::State;
 
 /// See the module.
 pub(super) struct Group {
@@ -60,7 +61,13 @@ impl Group {
         rules: &Rules,
     ) -> Self {
         let members = || registered.iter().map(|i| &all[*i as usize]);
-        let live = |m: &&Member| rules.is_live(&m.endpoint.health);
+        // Where all that could be called are ejected, they are called all the same: a set of few endpoints, such as a
+        // lane of one, has nobody to take over.
+        let up = members().any(|m| rules.is_live(&m.endpoint.health));
+        let live = |m: &&Member| match up {
+            true => rules.is_live(&m.endpoint.health),
+            false => m.endpoint.health.state() == State::Ejected,
+        };
         let preferred = (0..taste.prefer.len()).find_map(|item| {
             let of_it = || members().filter(|m| taste.fits(item, m));
             let it = Preferred {

@@ -2,15 +2,20 @@
 use super::*;
 
 #[test]
-fn a_connection_is_known_as_ours_while_it_lives_and_somebody_asks() {
-    let local: SocketAddr = "127.0.0.1:1".parse().unwrap();
-    let mapped: SocketAddr = "[::ffff:127.0.0.1]:1".parse().unwrap();
-    assert!(Own::remember(|| Some(local)).is_none());
+fn a_connection_is_known_as_ours_by_both_ends_while_it_lives_and_somebody_asks() {
+    let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+    let (local, mapped) = (at("127.0.0.1:1"), at("[::ffff:127.0.0.1]:1"));
+    let (to, elsewhere) = (at("10.0.0.1:8888"), at("10.0.0.2:8888"));
+    assert!(Own::remember(|| Some((local, to))).is_none());
     let watch = Watch::new();
-    let own = Own::remember(|| Some(local));
-    assert!(is_own(local) && is_own(mapped));
+    let own = Own::remember(|| Some((local, to)));
+    assert!(is_own(local, to) && is_own(mapped, to));
+    assert!(
+        !is_own(local, elsewhere),
+        "somebody else's, from the same port"
+    );
     drop(own);
-    assert!(!is_own(local));
+    assert!(!is_own(local, to));
     drop(watch);
     assert!(Own::remember(|| panic!("nobody asks")).is_none());
 }

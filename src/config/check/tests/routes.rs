@@ -376,3 +376,9 @@ fn a_mark_may_be_written_as_firewalls_print_it() {
     assert_eq!(config.runtime.mark, 0x7d6a);
     refused("[runtime]\nmark=0x100000000", "from 0 to 4294967295");
 }
+
+#[test]
+fn no_firewall_redirects_to_a_unix_socket() {
+    let listener = "[[listener]]\nname='x'\nlisten='unix:/run/x.sock'\ntransparent=true";
+    refused(listener, "beside `transparent = true`");
+}
