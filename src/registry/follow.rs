@@ -3,32 +3,29 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use super::candidate::socket_path;
 use super::names::{self, Lookup};
 use super::{Host, Known, MemberPolicy, Members, Membership, ReadSet, Resolved, Shown};
-use crate::platform::{self, MAX_SOCKET_PATH};
 
 mod announce;
+mod sockets;
 #[cfg(test)]
 mod tests;
 
 use announce::Announcer;
+use sockets::Sockets;
 
 /// How often host names are resolved again.
 const RESOLVE_EVERY: Duration = Duration::from_secs(30);
 /// The least time between two looks at the same names, however often one is asked for.
 const RESOLVE_GAP: Duration = Duration::from_secs(1);
-
-/// How often unix sockets that were not there are looked for.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Follows one service until `known` closes: calls `apply` with the members whenever they change,
 /// and logs one line for each registered address that is new.
@@ -65,7 +62,7 @@ async fn follow_with(
         host,
         set: None,
         names: Resolved::new(),
-        sockets: Vec::new(),
+        sockets: Sockets::new(),
         applied: None,
         apply,
     };
@@ -94,11 +91,7 @@ async fn follow_with(
                 resolver.hurry();
                 follower.read();
             }
-            () = sleep(LOOK_EVERY), if follower.misses_sockets() => {
-                if follower.look_for_sockets() {
-                    follower.read();
-                }
-            }
+            () = follower.sockets.appear(&follower.host), if follower.sockets.are_missing(&follower.host) => follower.read(),
             () = sleep_until(next_change.unwrap_or_else(Instant::now)), if next_change.is_some() => follower.tick(),
         }
     }
@@ -111,7 +104,7 @@ struct Follower<F> {
     set: Option<Arc<ReadSet>>,
     names: Resolved,
     /// The unix sockets of the set.
-    sockets: Vec<PathBuf>,
+    sockets: Sockets,
     applied: Option<Arc<Members>>,
     apply: F,
 }
@@ -127,7 +120,7 @@ impl<F: Fn(Arc<Members>)> Follower<F> {
             Known::Read(set) => {
                 self.announcer.announce_skipped(&set.skipped);
                 let paths = set.instances.iter().filter_map(|it| socket_path(it));
-                self.sockets = paths.collect();
+                self.sockets.set(paths.collect());
                 self.set = Some(set);
                 self.read();
             }
@@ -140,27 +133,15 @@ impl<F: Fn(Arc<Members>)> Follower<F> {
     }
 
     fn read(&mut self) {
-        self.look_for_sockets();
         let Some(set) = &self.set else { return };
         let mut members = self
             .membership
             .read(set, &self.host, &self.names, Instant::now());
-        // Nothing to call yet, but a name is being resolved: as good as not read.
-        members.known = !members.list.is_empty() || !members.shown.iter().any(Shown::is_pending);
+        // Nothing to call yet, but a name is being resolved, or a socket looked for: as good as not read.
+        let pending =
+            members.shown.iter().any(Shown::is_pending) || self.sockets.are_unlooked(&self.host);
+        members.known = !members.list.is_empty() || !pending;
         self.publish(members);
-    }
-
-    /// Whether a unix socket is there that was not before.
-    fn look_for_sockets(&self) -> bool {
-        let missing = self.sockets.iter().filter(|it| !self.host.has_socket(it));
-        let found: Vec<_> = missing.filter(|it| platform::has_socket(it)).collect();
-        found.iter().for_each(|path| self.host.found_socket(path));
-        !found.is_empty()
-    }
-
-    /// Whether some unix socket was not there yet. (On a system without them none ever is.)
-    fn misses_sockets(&self) -> bool {
-        MAX_SOCKET_PATH.is_some() && self.sockets.iter().any(|path| !self.host.has_socket(path))
     }
 
     fn adopt(&mut self, policy: MemberPolicy) {
