@@ -174,9 +174,10 @@ impl App {
         self.doors.lock().push(door.clone());
         self.workers.handle().spawn(async move {
             match bound.socket.listen() {
-                Ok(listener) => accept(listener, door).await,
+                Ok(listener) => accept(listener, door.clone()).await,
                 Err(error) => tracing::error!(listener = %door.name, "cannot serve: {error}"),
             }
+            door.stopped();
         });
     }
 
@@ -206,7 +207,8 @@ impl App {
             human(runtime.drain_timeout)
         );
         let until = Instant::now() + runtime.drain_timeout;
-        while open(&doors) > 0 && Instant::now() < until {
+        let accepting = || doors.iter().any(|door| door.is_accepting());
+        while (open(&doors) > 0 || accepting()) && Instant::now() < until {
             sleep(Duration::from_millis(10)).await;
         }
         let cut = open(&doors);

@@ -58,6 +58,8 @@ pub enum Knowledge {
     Unread,
     /// It was read; why there is no endpoint, where there is none.
     Read(Option<Arc<str>>),
+    /// It was read, and nothing of the name is there.
+    Nothing,
 }
 
 /// Asked for what keeps a registry from being read.
@@ -162,8 +164,8 @@ impl Cluster {
     }
 
     /// Another set of endpoints. Those that stay keep their state, their connections and their calls; the others get
-    /// no further call. `why` says, where there are none, what is wrong.
-    pub fn apply(&self, dials: Vec<Dial>, why: Option<Arc<str>>) {
+    /// no further call. `known` says, where there are none, what is wrong.
+    pub fn apply(&self, dials: Vec<Dial>, known: Knowledge) {
         let mut current = self.dials.lock();
         for dial in &dials {
             let put_again = current
@@ -179,7 +181,7 @@ impl Cluster {
         *current = dials;
         self.rebuild(&current);
         drop(current);
-        self.known.send_replace(Knowledge::Read(why));
+        self.known.send_replace(known);
     }
 
     /// What is known of the registration, and when that changes.
@@ -252,8 +254,10 @@ impl Cluster {
 
     /// Why there is no endpoint to use: what discovery said.
     pub fn why_none(&self) -> Option<Arc<str>> {
-        if let Knowledge::Read(why) = &*self.known.borrow() {
-            return why.clone();
+        match &*self.known.borrow() {
+            Knowledge::Read(why) => return why.clone(),
+            Knowledge::Nothing => return Some("nothing is registered".into()),
+            Knowledge::Unread => {}
         }
         let trouble = self.trouble.lock().as_ref().and_then(|ask| ask());
         Some(match trouble {
@@ -300,7 +304,7 @@ impl Cluster {
     pub fn is_unknown(&self) -> bool {
         self.is_named()
             && self.set.load().all.is_empty()
-            && matches!(&*self.known.borrow(), Knowledge::Read(_))
+            && matches!(&*self.known.borrow(), Knowledge::Nothing)
     }
 
     /// Closes pooled connections that were idle for too long, and refreshes the gauges. On the control thread.

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::cluster::{Cluster, Dial};
+use crate::cluster::{Cluster, Dial, Knowledge};
 use crate::config::{self, Policy, Source};
 use crate::endpoint::{Endpoint, Tags};
 use crate::platform;
@@ -232,7 +232,7 @@ impl Discovery {
                     .upgrade()
                     .filter(|_| now.known || now.denied.is_some())
                 {
-                    cluster.apply(dials(&now.list), why(&now));
+                    cluster.apply(dials(&now.list), knowledge(&now));
                     findings(&cluster, &now);
                 }
             }
@@ -294,16 +294,16 @@ fn dials(list: &[Member]) -> Vec<Dial> {
         .collect()
 }
 
-/// Why nothing can be dialled, where that is so.
-fn why(members: &Members) -> Option<Arc<str>> {
+/// What is known of the service; why nothing can be dialled, where that is so.
+fn knowledge(members: &Members) -> Knowledge {
     if let Some(denied) = &members.denied {
-        return Some(denied.clone());
+        return Knowledge::Read(Some(denied.clone()));
     }
     if !members.list.is_empty() {
-        return None;
+        return Knowledge::Read(None);
     }
     if members.shown.is_empty() {
-        return Some("nothing is registered".into());
+        return Knowledge::Nothing;
     }
     let refused: Vec<String> = members
         .shown
@@ -328,13 +328,11 @@ fn why(members: &Members) -> Option<Arc<str>> {
     } else {
         String::new()
     };
-    Some(
-        format!(
-            "{all} registered, none usable: {}{more}",
-            refused.join(", ")
-        )
-        .into(),
-    )
+    let why = format!(
+        "{all} registered, none usable: {}{more}",
+        refused.join(", ")
+    );
+    Knowledge::Read(Some(why.into()))
 }
 
 fn findings(cluster: &Cluster, members: &Members) {

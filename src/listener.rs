@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -54,6 +54,7 @@ pub struct Door {
     turned_back: Mutex<HashSet<&'static str>>,
     /// While the listener is transparent, our own connections are told from others.
     watch: Mutex<Option<Watch>>,
+    accepting: AtomicBool,
 }
 
 type ServiceAndMethod = (Arc<str>, Arc<str>);
@@ -92,6 +93,7 @@ impl Door {
             said: Mutex::default(),
             turned_back: Mutex::default(),
             watch: Mutex::new(watch),
+            accepting: AtomicBool::new(true),
             name,
         })
     }
@@ -135,6 +137,16 @@ impl Door {
     /// Calls that have come in so far.
     pub fn calls(&self) -> u64 {
         self.calls.load(Relaxed)
+    }
+
+    /// Whether its socket is still open: a socket's file goes with it.
+    pub fn is_accepting(&self) -> bool {
+        self.accepting.load(Relaxed)
+    }
+
+    /// Its socket is closed.
+    pub fn stopped(&self) {
+        self.accepting.store(false, Relaxed);
     }
 
     /// Client connections now.

@@ -37,7 +37,7 @@ pub struct Conn {
     base: Option<TcpStats>,
     idle_since: Instant,
     retired: bool,
-    _own: Option<Own>,
+    own: Option<Own>,
 }
 
 /// What the system knows of the bytes of the last call.
@@ -65,7 +65,7 @@ impl Conn {
             base,
             idle_since: now,
             retired: false,
-            _own: own,
+            own,
         })
     }
 
@@ -82,6 +82,12 @@ impl Conn {
         } else {
             Delivery::Unacknowledged
         }
+    }
+
+    /// Whether it came back to a listener of ours: what is heard on it is no word of an instance.
+    #[inline]
+    pub fn came_back(&self) -> bool {
+        self.own.as_ref().is_some_and(Own::came_back)
     }
 
     /// It carries no further call after this one.

@@ -47,7 +47,7 @@ fn blocks(text: &str, language: &str) -> Vec<(usize, String)> {
 /// A block that shows a part of a config is completed by the least that makes it one.
 fn completed(block: &str) -> String {
     const REST: &str = "\n[[service]]\nname = 'rest'\nendpoints = ['127.0.0.1:1']\n\
-                        [[listener]]\nname = 'rest'\nlisten = '127.0.0.1:2'\nservice = 'rest'\n";
+                        [[listener]]\nname = 'rest'\nlisten = '127.0.0.1:2'\n";
     if block.contains("[[listener]]") {
         block.to_owned()
     } else {

@@ -42,7 +42,7 @@ pub(crate) async fn target(now: Instant) -> Target {
     }
     // A slot of its own, and with it a breaker.
     cluster.methods.adopt(b"echo");
-    cluster.apply(dials, None);
+    cluster.apply(dials, tidegate::cluster::Knowledge::Read(None));
     for (member, conn) in cluster.set().all.iter().zip(conns) {
         member.endpoint.pool.put(conn, now, service.max_idle);
     }

@@ -208,6 +208,7 @@ fn rules(args: &RedirectArgs) -> Result<Rules, ExitCode> {
         gid: id(args.gid.as_deref(), "group", "--gid", platform::group_id)?,
         mark: args.mark,
     };
+    doubts(args, &known);
     let never = ports.and(&known.etcd).show("-", ", ");
     let rules = Rules::new(Wanted {
         own,
@@ -228,16 +229,41 @@ fn rules(args: &RedirectArgs) -> Result<Rules, ExitCode> {
     Ok(rules)
 }
 
+/// What the flags and the config say differently.
+fn doubts(args: &RedirectArgs, known: &Known) {
+    let Some((transparent, mark)) = &known.config else {
+        return;
+    };
+    if transparent.and(&Ports::from_iter([args.to])).is_empty() {
+        let at = match transparent.is_empty() {
+            true => "none".to_owned(),
+            false => transparent.show("-", ", "),
+        };
+        tell(format_args!(
+            "the config has no transparent listener at port {}, which connections are sent to (--to); it has {at}",
+            args.to
+        ));
+    }
+    if let Some(asked) = args.mark.filter(|asked| asked.get() != *mark) {
+        tell(format_args!(
+            "the config has `mark = {mark}` in [runtime], and --mark is {asked}: tidegate's own connections would come back to it"
+        ));
+    }
+}
+
 /// Ports that a config tells, beside those that are known anyway.
 struct Known {
     etcd: Ports,
     here: Ports,
+    /// Where the config has transparent listeners, and its mark, if a config was given.
+    config: Option<(Ports, u32)>,
 }
 
 fn known(args: &RedirectArgs) -> Result<Known, ExitCode> {
     let mut known = Known {
         etcd: Ports::from_iter(ETCD_PORTS),
         here: Ports::from_iter(port(&Admin::default().listen)),
+        config: None,
     };
     if !args.config.is_empty() {
         let config = RunArgs {
@@ -247,6 +273,9 @@ fn known(args: &RedirectArgs) -> Result<Known, ExitCode> {
         let config = config.load().map_err(|errors| complain(USAGE, errors))?;
         known.etcd.add(&config_etcd(&config));
         known.here = config_here(&config);
+        let transparent = config.listeners.iter().filter(|it| it.transparent);
+        let at = transparent.filter_map(|it| port(&it.listen)).collect();
+        known.config = Some((at, config.runtime.mark));
     }
     Ok(known)
 }

@@ -35,12 +35,12 @@ fn refused() -> ConnectError {
 #[tokio::test]
 async fn endpoints_that_stay_keep_their_state_and_those_that_go_get_no_further_call() {
     let cluster = cluster();
-    cluster.apply(vec![dial(1, 1), dial(2, 1)], None);
+    cluster.apply(vec![dial(1, 1), dial(2, 1)], Knowledge::Read(None));
     let (one, two) = (
         cluster.endpoint(&dial(1, 1).addr).unwrap(),
         cluster.endpoint(&dial(2, 1).addr).unwrap(),
     );
-    cluster.apply(vec![dial(2, 5), dial(3, 1)], None);
+    cluster.apply(vec![dial(2, 5), dial(3, 1)], Knowledge::Read(None));
     assert!(one.is_removed() && !two.is_removed());
     assert!(Arc::ptr_eq(
         &two,
@@ -63,7 +63,7 @@ async fn a_down_endpoint_is_out_of_the_set_at_once_and_back_when_a_connect_succe
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let cluster = cluster();
-    cluster.apply(vec![dial(port, 1)], None);
+    cluster.apply(vec![dial(port, 1)], Knowledge::Read(None));
     let endpoint = cluster.endpoint(&dial(port, 1).addr).unwrap();
     cluster.connect_failed(&endpoint, &refused());
     assert!(matches!(
@@ -86,7 +86,7 @@ async fn a_down_endpoint_is_out_of_the_set_at_once_and_back_when_a_connect_succe
 async fn an_entry_put_again_is_dialled_at_once() {
     let port = scripted::free().port();
     let cluster = cluster();
-    cluster.apply(vec![dial(port, 1)], None);
+    cluster.apply(vec![dial(port, 1)], Knowledge::Read(None));
     let endpoint = cluster.endpoint(&dial(port, 1).addr).unwrap();
     cluster.connect_failed(&endpoint, &refused());
     let before = endpoint.health.outage().unwrap().failures;
@@ -97,7 +97,7 @@ async fn an_entry_put_again_is_dialled_at_once() {
             here: false,
             ..dial(port, 1)
         }],
-        None,
+        Knowledge::Read(None),
     );
     for _ in 0..1_000 {
         if endpoint.health.outage().unwrap().failures > before {
@@ -112,7 +112,7 @@ async fn an_entry_put_again_is_dialled_at_once() {
 async fn an_empty_service_says_why() {
     let cluster = cluster();
     assert!(cluster.why_none().unwrap().contains("could not be read"));
-    cluster.apply(Vec::new(), Some("nothing is registered".into()));
+    cluster.apply(Vec::new(), Knowledge::Nothing);
     assert_eq!(&*cluster.why_none().unwrap(), "nothing is registered");
 }
 
@@ -145,16 +145,19 @@ async fn a_change_of_tags_or_of_lanes_alone_makes_the_set_anew() {
         ..dial(port, 1)
     };
     let cluster = cluster();
-    cluster.apply(vec![dial(1, 1), tagged(2, "alice")], None);
+    cluster.apply(vec![dial(1, 1), tagged(2, "alice")], Knowledge::Read(None));
     let live = || cluster.set().live(&Alice);
     assert_eq!(live(), 2);
     cluster.set_policy(&policy(
         "[[service.lane]]\nwhen={env='*'}\nuse={env='{env}'}\nfallback=false",
     ));
     assert_eq!(live(), 1);
-    cluster.apply(vec![tagged(1, "alice"), tagged(2, "alice")], None);
+    cluster.apply(
+        vec![tagged(1, "alice"), tagged(2, "alice")],
+        Knowledge::Read(None),
+    );
     assert_eq!(live(), 2);
-    cluster.apply(vec![dial(1, 1), tagged(2, "bob")], None);
+    cluster.apply(vec![dial(1, 1), tagged(2, "bob")], Knowledge::Read(None));
     assert_eq!(live(), 0);
     cluster.set_policy(&policy("prefer=['env=bob']"));
     assert_eq!(live(), 2);

@@ -71,6 +71,11 @@ pub enum NoKey {
 }
 
 impl Key {
+    /// Whether it is a string key.
+    pub fn is_string(&self) -> bool {
+        matches!(self, Self::Text(_))
+    }
+
     /// Reads a key by its name: one of ours, or else a string key as it is spelt on the wire.
     ///
     /// # Errors

@@ -259,7 +259,7 @@ impl fmt::Display for Explain<'_> {
             Outcome::UnknownService if self.service.is_empty() => write!(f, "unknown service")?,
             Outcome::UnknownService => write!(f, "unknown service {}", self.service)?,
             Outcome::FrameTooLarge => write!(f, "the call is too large")?,
-            Outcome::LoopDetected => write!(f, "loop detected at {to}")?,
+            Outcome::LoopDetected => write!(f, "not carried to {to}")?,
             other => write!(f, "{} at {to}", other.label())?,
         }
         if let Some(limit) = x.limit {

@@ -140,7 +140,7 @@ fn origin(client: &Client, door: &Door) -> Result<SocketAddr, TurnedBack> {
 /// Whether it is one of our own. At its accept that may not be known yet: it is asked again before anything is sent on.
 fn came_back(client: &Client, origin: SocketAddr) -> bool {
     let peer = client.peer().addr();
-    peer.is_some_and(|peer| own::is_own(peer, origin))
+    peer.is_some_and(|peer| own::came_back(peer, origin))
 }
 
 async fn turn_back(client: Box<Client>, door: &Arc<Door>, refused: TurnedBack) -> Closed {

@@ -204,6 +204,9 @@ impl Wire {
                 Err(error) => return Err(self.lost(&error)),
             }
             self.request.status.reached(Reach::Replied);
+            if self.conn.as_ref().is_some_and(|conn| conn.came_back()) {
+                return Err(looped());
+            }
             if let Some(reply) = self.decoded()? {
                 return Ok(reply);
             }
@@ -467,4 +470,13 @@ fn poll_piece(conn: &mut Conn, cx: &mut std::task::Context<'_>) -> Poll<io::Resu
     buf.reserve_frame(MARK);
     let n = ready!(poll_read_buf(Pin::new(stream), cx, &mut *buf))?;
     Poll::Ready(Ok((n > 0).then(|| buf.split().freeze())))
+}
+
+/// The connection came back to a transparent listener of ours, which said so: no instance has said anything.
+#[cold]
+fn looped() -> Failed {
+    Failed::new(Outcome::LoopDetected, Instant::now()).because(
+        "the connection to the instance came back to tidegate: the firewall's rules must exempt tidegate's own (tidegate \
+         iptables --uid, --gid or --mark)",
+    )
 }

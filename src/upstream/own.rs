@@ -3,10 +3,10 @@
 //! Both count, since the system gives the same local address to connections that go to different places. They are
 //! remembered only while there is such a listener: nobody else asks.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, LazyLock};
 
 use parking_lot::RwLock;
 
@@ -14,15 +14,18 @@ use parking_lot::RwLock;
 mod tests;
 
 static WATCHED: AtomicUsize = AtomicUsize::new(0);
-static OWN: LazyLock<RwLock<HashSet<Ends>>> = LazyLock::new(RwLock::default);
+static OWN: LazyLock<RwLock<HashMap<Ends, Arc<AtomicBool>>>> = LazyLock::new(RwLock::default);
 
 /// Where a connection comes from, and where it was dialled to.
 type Ends = (SocketAddr, SocketAddr);
 
-/// Whether the connection from `peer` that was dialled to `origin` is one of ours.
+/// Whether the connection from `peer` that was dialled to `origin` is one of ours. Whoever uses it is told so, since what
+/// is heard on it then is no word of an instance.
 #[must_use]
-pub fn is_own(peer: SocketAddr, origin: SocketAddr) -> bool {
-    OWN.read().contains(&(canonical(peer), canonical(origin)))
+pub fn came_back(peer: SocketAddr, origin: SocketAddr) -> bool {
+    let own = OWN.read();
+    let flag = own.get(&(canonical(peer), canonical(origin)));
+    flag.inspect(|it| it.store(true, Relaxed)).is_some()
 }
 
 /// While one of these lives, our own connections are remembered.
@@ -52,7 +55,7 @@ impl Drop for Watch {
 
 /// A connection's two ends; forgotten when dropped.
 #[derive(Debug)]
-pub(super) struct Own(Ends);
+pub(super) struct Own(Ends, Arc<AtomicBool>);
 
 impl Own {
     /// Remembers it, if anybody asks. `ends` is only called then.
@@ -62,8 +65,14 @@ impl Own {
         }
         let (local, to) = ends()?;
         let ends = (canonical(local), canonical(to));
-        OWN.write().insert(ends);
-        Some(Self(ends))
+        let flag = Arc::new(AtomicBool::new(false));
+        OWN.write().insert(ends, flag.clone());
+        Some(Self(ends, flag))
+    }
+
+    /// Whether it came back to us.
+    pub(super) fn came_back(&self) -> bool {
+        self.1.load(Relaxed)
     }
 }
 

@@ -4,6 +4,7 @@
 #![cfg(target_os = "linux")]
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::print_stderr)]
 
+mod cost;
 mod host;
 #[path = "../support/netns.rs"]
 mod netns;

@@ -5,6 +5,7 @@ use scripted::{Act, Options, Server};
 
 use super::*;
 use crate::cluster::Dial;
+use crate::cluster::Knowledge;
 use crate::config::{Policy, Share};
 use crate::health::State;
 
@@ -29,7 +30,7 @@ fn quick() -> HealthCheck {
 fn cluster(name: &str, checks: HealthCheck, addrs: &[SocketAddr]) -> Arc<Cluster> {
     let control = tokio::runtime::Handle::current();
     let cluster = Cluster::new(name, policy(checks), control, false);
-    cluster.apply(dials(addrs), None);
+    cluster.apply(dials(addrs), Knowledge::Read(None));
     cluster
 }
 
@@ -85,7 +86,7 @@ async fn the_checks_end_with_the_endpoint_and_with_the_service() {
     let (gone, left) = (closing().await, closing().await);
     let cluster = cluster("ends", quick(), &[gone.address(), left.address()]);
     eventually("checked", || gone.calls() > 0 && left.calls() > 0).await;
-    cluster.apply(dials(&[left.address()]), None);
+    cluster.apply(dials(&[left.address()]), Knowledge::Read(None));
     let slots = cluster.checks.clone();
     // Nothing holds the service but the test.
     eventually("alone", || Arc::strong_count(&cluster) == 1).await;

@@ -86,6 +86,7 @@ fn lane(table: &mut Section<'_>) -> Lane {
 /// A key of `when` with what it must be.
 fn condition(table: &Section<'_>, entry: &Entry) -> Option<Condition> {
     let key = key(table, &entry.key, entry.key_at);
+    doubt(table, key.as_ref(), entry.key_at);
     let expected = "what the call must say, such as \"alice\", \"feature-*\" or \"*\", without control characters";
     let pattern = plain(table, &entry.value, expected)?;
     Some(Condition {
@@ -144,6 +145,21 @@ fn key(table: &Section<'_>, name: &str, at: Place) -> Option<Key> {
             }
             None
         }
+    }
+}
+
+/// Kitex's metadata stands on the wire with a prefix that its own code does not show.
+fn doubt(table: &Section<'_>, key: Option<&Key>, at: Place) {
+    let Some(name) = key.filter(|it| it.is_string()).map(Key::name) else {
+        return;
+    };
+    let prefixes = ["RPC_PERSIST_", "RPC_TRANSIT_"];
+    if !prefixes.iter().any(|it| name.starts_with(it)) {
+        let message = format!(
+            "`{name}` is looked for as it stands on the wire; what Kitex's metainfo.WithPersistentValue sets under \
+             \"{name}\" is RPC_PERSIST_{name} there"
+        );
+        table.report.warning(at, message);
     }
 }
 

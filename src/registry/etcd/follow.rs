@@ -160,16 +160,21 @@ impl<K: Kept> Follower<K> {
     /// What a person must do, with the range and the command.
     fn refusal(&self, fault: &Fault) -> Arc<str> {
         let (text, range) = (&fault.text, &self.range);
-        let user = self.connection.options().user.as_deref().unwrap_or("none");
+        let options = self.connection.options();
+        let user = match options.user.as_deref() {
+            Some(user) => format!("user {user:?}"),
+            None => "this registry, which has no `user`,".to_owned(),
+        };
+        let again = format!("{:?}", options.retry_refused_every);
         let end = String::from_utf8_lossy(&read::end_of(range)).into_owned();
         match fault.kind {
             Kind::Denied => format!(
-                "{text}: user {user:?} may not read the keys from {range:?} up to {end:?}; grant it to one of the \
-                 user's roles: etcdctl role grant-permission ROLE --prefix=true read {range}{}",
+                "{text}: {user} may not read the keys from {range:?} up to {end:?}; grant it to one of the user's roles: \
+                 etcdctl role grant-permission ROLE --prefix=true read {range}{}; etcd is asked again every {again}",
                 K::OTHERWISE
             )
             .into(),
-            _ => format!("{text}: check user ({user:?}) and password of this registry").into(),
+            _ => format!("{text}: check `user` and `password` ({user}); etcd is asked again every {again}").into(),
         }
     }
 

@@ -54,7 +54,7 @@ impl Default for EtcdOptions {
             connect_timeout: Duration::from_millis(1500),
             request_timeout: Duration::from_secs(3),
             relist_every: Duration::from_secs(300),
-            retry_refused_every: Duration::from_secs(60),
+            retry_refused_every: Duration::from_secs(15),
             state_dir: None,
         }
     }

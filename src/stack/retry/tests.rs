@@ -103,7 +103,10 @@ fn call(name: &str, endpoints: u16, policy: CallPolicy) -> Told {
         tags: Default::default(),
         here: false,
     };
-    cluster.apply((1..=endpoints).map(dial).collect(), None);
+    cluster.apply(
+        (1..=endpoints).map(dial).collect(),
+        crate::cluster::Knowledge::Read(None),
+    );
     let target = Arc::new(Aim {
         chosen: None,
         method: cluster.methods.find(b"Get"),
