@@ -50,6 +50,7 @@ pub fn inside<F: Future<Output = ()>>(name: &str, body: impl FnOnce() -> F) {
         "{name}, in its namespace:\n{said}\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
+    eprint!("{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Runs a line of the shell; what it prints.

@@ -10,5 +10,6 @@ mod host;
 mod netns;
 
 mod instances;
+mod local_first;
 mod strangers;
 mod turned_back;
