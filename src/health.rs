@@ -20,23 +20,26 @@ use crate::config::EjectionPolicy;
 use crate::outcome::{Charge, Outcome};
 
 mod checks;
+mod inner;
 mod outage;
 mod peers;
 mod score;
 #[cfg(test)]
 mod simulation;
 mod snapshot;
+mod state;
 pub mod success_rate;
 #[cfg(test)]
 mod tests;
 mod witness;
 
 pub use checks::{Check, Checked, Checks, Missed};
+use inner::Inner;
 pub use outage::{Found, Outage};
 pub use peers::{Census, Held, Peers};
 pub use score::{Reason, Score, TIMES_OTHERS, mixed};
 pub use snapshot::{Cause, Ejection, Probation, Snapshot};
-use witness::Begun;
+pub use state::State;
 
 /// Successes in a row that end the probation after an ejection.
 pub const PASSES: u32 = 5;
@@ -44,40 +47,6 @@ pub const PASSES: u32 = 5;
 const FORGIVEN: Duration = Duration::from_secs(60);
 /// Times are jittered by a tenth.
 const JITTER: f64 = 0.1;
-
-/// How an endpoint stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum State {
-    /// Calls go to it.
-    Up,
-    /// One call at a time goes to it, while another endpoint is up.
-    Probation,
-    /// It cannot be connected to, or fails its health checks.
-    Down,
-    /// Its tries fail: no call goes to it for a while.
-    Ejected,
-}
-
-impl State {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Up, Self::Probation, Self::Down, Self::Ejected];
-
-    /// The value of the metric label `state`.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Up => "up",
-            Self::Probation => "probation",
-            Self::Down => "down",
-            Self::Ejected => "ejected",
-        }
-    }
-
-    /// Whether it is among those that calls may be sent to.
-    pub const fn is_picked(self) -> bool {
-        matches!(self, Self::Up | Self::Probation)
-    }
-}
 
 /// Something to remember: not every success is let through unseen.
 const WATCHED: u8 = 1 << 4;
@@ -93,24 +62,6 @@ pub struct Health {
     tally: AtomicU64,
     peers: Arc<Peers>,
     inner: Mutex<Inner>,
-}
-
-struct Inner {
-    registered: bool,
-    score: Score,
-    begun: Begun,
-    outage: Option<Outage>,
-    checks: Checks,
-    probation: Option<Probation>,
-    ejection: Option<Ejection>,
-    /// What keeps it from being ejected, though a detector found it.
-    held: Option<(Reason, Held)>,
-    /// How often the ejection time has doubled.
-    step: u32,
-    up_since: Option<Instant>,
-    slow_since: Option<Instant>,
-    /// What [`Health::take_tally`] gave last.
-    tally: (u32, u32),
 }
 
 /// What came of a try.
@@ -132,20 +83,7 @@ impl Health {
             flags: AtomicU8::new(State::Up as u8),
             tally: AtomicU64::new(0),
             peers,
-            inner: Mutex::new(Inner {
-                registered: true,
-                score: Score::default(),
-                begun: Begun::default(),
-                outage: None,
-                checks: Checks::default(),
-                probation: None,
-                ejection: None,
-                held: None,
-                step: 0,
-                up_since: None,
-                slow_since: None,
-                tally: (0, 0),
-            }),
+            inner: Mutex::new(Inner::new()),
         }
     }
 
@@ -472,73 +410,4 @@ pub fn share(since: Instant, slow_start: Duration, now: Instant) -> f64 {
         return 1.0;
     }
     (grown.as_secs_f64() / slow_start.as_secs_f64()).max(0.1)
-}
-
-impl Inner {
-    fn state(&self) -> State {
-        if self.outage.is_some() {
-            State::Down
-        } else if self.ejection.is_some() {
-            State::Ejected
-        } else if self.probation.is_some() {
-            State::Probation
-        } else {
-            State::Up
-        }
-    }
-
-    fn standing(&self) -> Option<(State, u32)> {
-        self.registered.then(|| (self.state(), self.score.raw()))
-    }
-
-    /// On probation after an ejection.
-    fn is_back(&self) -> bool {
-        self.probation
-            .is_some_and(|it| matches!(it.cause, Cause::Returned(..)))
-    }
-
-    /// No connect ends its outage.
-    fn is_kept_by_checks(&self) -> bool {
-        let outage = self.outage.as_ref();
-        outage.is_some_and(|outage| outage.found != Found::ByConnect)
-    }
-
-    /// Whether the last connect to it failed, while checks keep it down. True if that is another thing than before.
-    fn set_unreachable(&mut self, is: bool) -> bool {
-        let outage = self.outage.as_mut().filter(|it| it.found == Found::ByCheck);
-        outage.is_some_and(|it| std::mem::replace(&mut it.unreachable, is) != is)
-    }
-
-    /// It is down no more. True if it was.
-    fn back(&mut self) -> bool {
-        self.score.break_run();
-        // Only a try told of that one; it was another time.
-        let returned = |it: &Probation| matches!(it.cause, Cause::Returned(..));
-        self.probation = self.probation.filter(returned);
-        self.outage.take().is_some()
-    }
-
-    /// A try succeeded.
-    fn passed(&mut self, rules: &EjectionPolicy, now: Instant) {
-        match &mut self.probation {
-            Some(Probation {
-                cause: Cause::Returned(_, passes),
-                ..
-            }) => {
-                *passes += 1;
-                if *passes >= PASSES {
-                    self.probation = None;
-                    self.up_since = Some(now);
-                    self.slow_since = (!rules.slow_start.is_zero()).then_some(now);
-                }
-            }
-            Some(_) => self.probation = None,
-            None => {}
-        }
-    }
-
-    fn hold(&mut self, reason: Reason, held: Held) -> Option<(Reason, Held)> {
-        let news = Some((reason, held));
-        (std::mem::replace(&mut self.held, news) != news).then_some((reason, held))
-    }
 }
