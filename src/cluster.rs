@@ -381,11 +381,14 @@ impl Cluster {
     fn put(&self, all: Vec<Member>) {
         let policy = self.policy.load();
         self.release_those_too_many(&all, &policy.ejection);
-        for member in &all {
-            let endpoint = &member.endpoint;
+        let new = |all| EndpointSet::new(all, &policy, self.peers.clone());
+        let mut set = new(all);
+        if self.release_stranded(&set, &policy.ejection) {
+            set = new(set.all);
+        }
+        for Member { endpoint, .. } in &set.all {
             endpoint.metrics.state(endpoint.health.state().label());
         }
-        let set = EndpointSet::new(all, &policy, self.peers.clone());
         self.set.store(Arc::new(set));
         self.waiters.ring();
     }

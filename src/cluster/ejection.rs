@@ -73,7 +73,9 @@ impl Cluster {
         if !endpoint.health.state().is_picked() {
             return;
         }
-        if let Some(held) = self.peers.held(rules) {
+        let lane = rules.min_available > 0 && self.set().is_last_of_lane(endpoint);
+        let held = self.peers.held(rules);
+        if let Some(held) = held.or(lane.then_some(Held::Lane)) {
             drop(one);
             if endpoint.health.hold(reason, held) {
                 self.say_held(endpoint, reason, held);
@@ -131,6 +133,22 @@ impl Cluster {
             );
             next.endpoint.health.release(Instant::now());
         }
+    }
+
+    /// A lane has nobody left: who is ejected there comes back at once. True if the set is another now.
+    pub(super) fn release_stranded(&self, set: &EndpointSet, rules: &EjectionPolicy) -> bool {
+        if rules.min_available == 0 {
+            return false;
+        }
+        let stranded = set.stranded();
+        for endpoint in &stranded {
+            tracing::info!(
+                service = %self.name, endpoint.addr = %endpoint.name,
+                "endpoint comes back before its time: none is left of its lane"
+            );
+            endpoint.health.release(Instant::now());
+        }
+        !stranded.is_empty()
     }
 
     /// Ejections are off: whoever is out, or on probation, is up.

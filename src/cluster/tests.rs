@@ -5,6 +5,7 @@ use super::*;
 use crate::call::{Attribute, Attributes};
 use crate::config::Key;
 use crate::endpoint::{Pick, Tags};
+use crate::health::{Held, Reason};
 
 fn cluster() -> Arc<Cluster> {
     Cluster::new(
@@ -109,30 +110,31 @@ async fn an_entry_put_again_is_dialled_at_once() {
 }
 
 #[tokio::test]
-async fn an_empty_service_says_why() {
+async fn an_empty_service_says_why_and_is_unknown_only_where_nothing_is_registered() {
     let cluster = cluster();
+    cluster.set_named(true);
     assert!(cluster.why_none().unwrap().contains("could not be read"));
+    assert!(!cluster.is_unknown());
+    let refused = Knowledge::Read(Some("permission denied".into()));
+    cluster.apply(Vec::new(), refused);
+    assert_eq!(&*cluster.why_none().unwrap(), "permission denied");
+    assert!(!cluster.is_unknown());
     cluster.apply(Vec::new(), Knowledge::Nothing);
+    assert!(cluster.is_unknown());
     assert_eq!(&*cluster.why_none().unwrap(), "nothing is registered");
 }
 
-#[tokio::test]
-async fn a_change_of_tags_or_of_lanes_alone_makes_the_set_anew() {
-    struct Alice;
-    impl Attributes for Alice {
-        fn attribute(&self, _: &Key) -> Option<Attribute<'_>> {
-            Some(Attribute::of_bytes(b"alice"))
-        }
-    }
-    let policy = |table: &str| {
-        let text = format!(
-            "[[listener]]\nname='s'\nlisten='127.0.0.1:1'\nservice='s'\n\
-             [[service]]\nname='s'\nendpoints=['127.0.0.1:2']\n{table}"
-        );
-        let config = crate::config::Config::from_str("t", &text).unwrap();
-        Arc::new(config.policy_of("s").clone())
-    };
-    let tagged = |port, env: &str| Dial {
+fn policy(table: &str) -> Arc<Policy> {
+    let text = format!(
+        "[[listener]]\nname='s'\nlisten='127.0.0.1:1'\nservice='s'\n\
+         [[service]]\nname='s'\nendpoints=['127.0.0.1:2']\n{table}"
+    );
+    let config = crate::config::Config::from_str("t", &text).unwrap();
+    Arc::new(config.policy_of("s").clone())
+}
+
+fn tagged(port: u16, env: &str) -> Dial {
+    Dial {
         tags: Tags::of(&Arc::new(crate::registry::Instance {
             address: String::new(),
             network: "tcp".into(),
@@ -143,7 +145,17 @@ async fn a_change_of_tags_or_of_lanes_alone_makes_the_set_anew() {
             notes: Vec::new(),
         })),
         ..dial(port, 1)
-    };
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_tags_or_of_lanes_alone_makes_the_set_anew() {
+    struct Alice;
+    impl Attributes for Alice {
+        fn attribute(&self, _: &Key) -> Option<Attribute<'_>> {
+            Some(Attribute::of_bytes(b"alice"))
+        }
+    }
     let cluster = cluster();
     cluster.apply(vec![dial(1, 1), tagged(2, "alice")], Knowledge::Read(None));
     let live = || cluster.set().live(&Alice);
@@ -162,4 +174,50 @@ async fn a_change_of_tags_or_of_lanes_alone_makes_the_set_anew() {
     cluster.set_policy(&policy("prefer=['env=bob']"));
     assert_eq!(live(), 2);
     assert_eq!(cluster.set().preferred().len(), 1);
+}
+
+/// Endpoints of these environments; none for an empty one.
+fn of_lanes(envs: &[&str], policy_of_them: &str) -> (Arc<Cluster>, Vec<Arc<Endpoint>>) {
+    let cluster = cluster();
+    cluster.set_policy(&policy(policy_of_them));
+    let of = |(port, env): (u16, &&str)| match env.is_empty() {
+        true => dial(port, 1),
+        false => tagged(port, env),
+    };
+    let dials: Vec<Dial> = (1..).zip(envs).map(of).collect();
+    cluster.apply(dials.clone(), Knowledge::Read(None));
+    let all = dials.iter().map(|it| cluster.endpoint(&it.addr).unwrap());
+    (cluster.clone(), all.collect())
+}
+
+const BY_ENV: &str = "[[service.lane]]\nwhen={env='*'}\nuse={env='{env}'}\n";
+
+fn states(all: &[Arc<Endpoint>]) -> Vec<&'static str> {
+    let label = |it: &Arc<Endpoint>| it.health.state().label();
+    all.iter().map(label).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_of_a_lane_and_of_the_baseline_is_not_ejected() {
+    let (cluster, all) = of_lanes(&["", "alice", "bob", "bob"], BY_ENV);
+    for endpoint in &all {
+        cluster.eject(endpoint, Reason::Consecutive, Instant::now());
+    }
+    assert_eq!(states(&all), ["up", "up", "ejected", "up"]);
+    let held = all[1].health.snapshot().held;
+    assert_eq!(held, Some((Reason::Consecutive, Held::Lane)));
+
+    let none_left = format!("[service.ejection]\nmin_available = 0\n{BY_ENV}");
+    let (cluster, all) = of_lanes(&["", "alice", "bob"], &none_left);
+    cluster.eject(&all[1], Reason::Consecutive, Instant::now());
+    assert_eq!(states(&all), ["up", "ejected", "up"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ejected_endpoint_comes_back_when_the_last_other_of_its_lane_goes_down() {
+    let (cluster, all) = of_lanes(&["", "", "", "bob", "bob"], BY_ENV);
+    cluster.eject(&all[3], Reason::Consecutive, Instant::now());
+    assert_eq!(states(&all), ["up", "up", "up", "ejected", "up"]);
+    cluster.connect_failed(&all[4], &refused());
+    assert_eq!(states(&all), ["up", "up", "up", "probation", "down"]);
 }

@@ -3,6 +3,7 @@
 //! A call first has a [`group`]: the endpoints that it may go to, by the rules of `lane`; without rules, all of them. Of
 //! those, the preferred ones come first, and of each [`tier`] one is picked as `balance` says.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -10,7 +11,7 @@ use tokio::time::Instant;
 use super::{Endpoint, LineId, Place, Tags};
 use crate::call::{Attributes, Tried};
 use crate::config::Policy;
-use crate::health::Peers;
+use crate::health::{Peers, State};
 
 mod group;
 mod lanes;
@@ -61,6 +62,8 @@ pub struct EndpointSet {
     taste: Taste,
     rules: Rules,
     available: usize,
+    /// The endpoints that are the last of a lane, or of the baseline beside lanes.
+    last: HashSet<u32>,
 }
 
 impl Default for EndpointSet {
@@ -89,14 +92,36 @@ impl EndpointSet {
         let lanes = Lanes::new(&policy.lanes, &all, &taste, &rules);
         let baseline = (0..).zip(&all).filter(|(_, it)| lanes.is_baseline(it));
         let baseline = baseline.map(|(at, _)| at).collect();
+        let base = Group::new(0, baseline, &all, &taste, &rules);
+        let last = laned(&lanes, &base).filter_map(Group::only_live);
         Self {
-            base: Group::new(0, baseline, &all, &taste, &rules),
+            last: last.map(|endpoint| endpoint.id).collect(),
+            base,
             lanes,
             taste,
             rules,
             available,
             all,
         }
+    }
+
+    /// Whether some calls have nowhere else to go: it is the last of its lane, or of the baseline beside lanes, that may
+    /// be picked.
+    pub fn is_last_of_lane(&self, endpoint: &Endpoint) -> bool {
+        self.last.contains(&endpoint.id)
+    }
+
+    /// Of each lane, and of the baseline beside lanes, that has no endpoint left to pick: the ejected one that is nearest
+    /// to its return.
+    pub fn stranded(&self) -> Vec<&Arc<Endpoint>> {
+        let empty = laned(&self.lanes, &self.base).filter(|group| group.live() == 0);
+        let nearest = |group: &Group| {
+            let members = group.registered.iter().map(|at| &self.all[*at as usize]);
+            let ejected = members.filter(|m| m.endpoint.health.state() == State::Ejected);
+            let next = ejected.min_by_key(|m| m.endpoint.health.ejected_until());
+            next.map(|m| &m.endpoint)
+        };
+        empty.filter_map(nearest).collect()
     }
 
     /// How many may be picked, by whatever call.
@@ -162,4 +187,10 @@ impl EndpointSet {
         }
         Some(&self.base).filter(|group| !bound && group.live() > 0)
     }
+}
+
+/// The groups that calls are bound to; none where there are no lanes, since all calls may go everywhere then.
+fn laned<'a>(lanes: &'a Lanes, base: &'a Group) -> impl Iterator<Item = &'a Group> {
+    let base = (!lanes.rules.is_empty()).then_some(base);
+    lanes.each().chain(base)
 }

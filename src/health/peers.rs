@@ -65,6 +65,8 @@ pub enum Held {
     Cap,
     /// `min_available` of those that are not down must be left.
     Last,
+    /// It is the last of its lane: one must be left there as well, unless `min_available` is 0.
+    Lane,
 }
 
 impl Held {
@@ -73,6 +75,7 @@ impl Held {
         match self {
             Self::Cap => "cap",
             Self::Last => "last",
+            Self::Lane => "lane",
         }
     }
 }

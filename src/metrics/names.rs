@@ -162,7 +162,7 @@ table! {
         "1 for the state an endpoint is in, 0 for those it was in.");
     EJECTIONS = counter("tidegate_ejections_total", &["service", "reason", "enforced"],
         "Endpoints that a detector found, by the detector: consecutive, failure_rate or success_rate; \
-         enforced is yes, or what kept it in: cap or last.");
+         enforced is yes, or what kept it in: cap, last or lane.");
     BREAKER_STATE = gauge("tidegate_breaker_state", &["service", "method", "state"],
         "1 for the state a method's breaker is in, 0 for those it was in.");
     BREAKER_TRANSITIONS = counter("tidegate_breaker_transitions_total", &["service", "method", "to"],

@@ -148,7 +148,11 @@ fn not_ejected(it: &Snapshot, reason: Reason, rules: &EjectionPolicy) -> String 
              {TIMES_OTHERS} times that"
         );
     }
-    match it.census.held(rules) {
+    let lane = it
+        .held
+        .map(|(_, held)| held)
+        .filter(|held| *held == Held::Lane);
+    match it.census.held(rules).or(lane) {
         Some(held) => format!("not ejected ({reason}): {}", cap(&it.census, held, rules)),
         None if it.probation.is_some_and(|it| it.cause == Cause::NoWitness) => {
             format!("not ejected ({reason}): what others say is not known yet")
@@ -168,6 +172,7 @@ pub(crate) fn cap(census: &Census, held: Held, rules: &EjectionPolicy) -> String
             );
             format!("{out} of {total} {are} out already, max_ejection_percent is {cap}")
         }
+        Held::Lane => "it is the last of its lane, of which one must be left".to_owned(),
         Held::Last => {
             let (left, least) = (census.picked(), rules.min_available);
             format!(

@@ -168,3 +168,22 @@ async fn the_drain_command_stops_it() {
     let nobody = proxy.command(&["drain", "-c", &config]);
     assert_eq!(nobody.status.code(), Some(3), "nobody is there any more");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_unix_sockets_file_is_gone_when_the_process_has_ended() {
+    let instance = instance().start().await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("item.sock");
+    let socket = format!(
+        "[[listener]]\nname = \"local\"\nlisten = \"unix:{}\"\nservice = \"item\"\n",
+        path.display()
+    );
+    // What ends together may end in any order: several times.
+    for _ in 0..8 {
+        let mut proxy = Tidegate::start(&(config(DELAY, free(), &instance) + &socket));
+        assert!(path.exists());
+        proxy.signal("TERM");
+        assert_eq!(proxy.ends(), 0);
+        assert!(!path.exists(), "left behind");
+    }
+}

@@ -83,7 +83,8 @@ fn an_address_that_has_just_left_the_registry_still_means_its_service() {
             let host = Host::start(&[("item", alive), ("item", gone)], "").await;
             redirect("", "8888", MARK);
             host.register(&[("item", alive)]);
-            tokio::time::sleep(Duration::from_secs(3)).await;
+            let shown = || host.app.services().to_string().contains(&gone.to_string());
+            eventually("it has left", || !shown()).await;
             let answer = call(gone, Framing::Framed, Header::default()).await;
             assert_eq!(answer, echo());
             assert_eq!(host.redirects("unregistered"), 0);

@@ -39,6 +39,8 @@ fn rules_that_catch_tidegates_own_connections_make_no_loop() {
                 iptables(&format!("--remove {tool}"));
             }
             assert_eq!(server.calls(), 0);
+            let exceptions = metric("tidegate_calls_total", "outcome=\"exception\"");
+            assert_eq!(exceptions, 0, "no instance has said anything");
             let loops = host.redirects("loop");
             let came = metric("tidegate_client_connections_total", "redirect");
             // Each call's own connection, and the one that came back; retries and failover add a few.

@@ -10,7 +10,6 @@ use super::tier::{Ask, Rules, Tier};
 use super::{Member, Pick};
 use crate::config::{Balance, Preference, Share};
 use crate::endpoint::{Endpoint, LineId};
-use crate::health::State;
 
 /// See the module.
 pub(super) struct Group {
@@ -61,13 +60,7 @@ impl Group {
         rules: &Rules,
     ) -> Self {
         let members = || registered.iter().map(|i| &all[*i as usize]);
-        // Where all that could be called are ejected, they are called all the same: a set of few endpoints, such as a
-        // lane of one, has nobody to take over.
-        let up = members().any(|m| rules.is_live(&m.endpoint.health));
-        let live = |m: &&Member| match up {
-            true => rules.is_live(&m.endpoint.health),
-            false => m.endpoint.health.state() == State::Ejected,
-        };
+        let live = |m: &&Member| rules.is_live(&m.endpoint.health);
         let preferred = (0..taste.prefer.len()).find_map(|item| {
             let of_it = || members().filter(|m| taste.fits(item, m));
             let it = Preferred {
@@ -105,6 +98,12 @@ impl Group {
     #[inline]
     pub(super) fn live(&self) -> usize {
         self.first.len() + self.rest.len()
+    }
+
+    /// The one endpoint that may be picked, where there is no other.
+    pub(super) fn only_live(&self) -> Option<&Arc<Endpoint>> {
+        let mut live = self.first.endpoints().chain(self.rest.endpoints());
+        live.next().filter(|_| self.live() == 1)
     }
 
     /// Whether there is an endpoint that may be picked and was not tried.

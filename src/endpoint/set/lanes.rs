@@ -131,6 +131,12 @@ impl Lanes {
         Some(at.map(|at| &table.groups[at].group))
     }
 
+    /// Every group.
+    pub(super) fn each(&self) -> impl Iterator<Item = &Group> {
+        let tables = self.tables.iter();
+        tables.flat_map(|table| table.groups.iter().map(|it| &it.group))
+    }
+
     /// Every group with its name, such as `env=alice`.
     pub(super) fn groups(&self) -> impl Iterator<Item = (String, &Group)> {
         let of = |table: &'_ Table, grouped: &Grouped| {
