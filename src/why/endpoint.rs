@@ -172,7 +172,7 @@ pub(crate) fn cap(census: &Census, held: Held, rules: &EjectionPolicy) -> String
             );
             format!("{out} of {total} {are} out already, max_ejection_percent is {cap}")
         }
-        Held::Lane => "it is the last of its lane, of which one must be left".to_owned(),
+        Held::Lane => "it is the last of its lane, or of the baseline: one must be left".to_owned(),
         Held::Last => {
             let (left, least) = (census.picked(), rules.min_available);
             format!(

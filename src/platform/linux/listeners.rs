@@ -24,14 +24,19 @@ pub(in super::super) fn connections_at(port: u16) -> usize {
     tables.map(|table| count_open(&table, port)).sum()
 }
 
-/// The rows with this local port whose connection is established, or only half closed.
+/// The rows with this local port whose connection is established, or half closed and still somebody's: the kernel alone
+/// waits for the other end of one whose process is gone.
 pub(super) fn count_open(table: &str, port: u16) -> usize {
     let open = |row: &&str| {
         let mut fields = row.split_ascii_whitespace().skip(1);
         let local = fields.next().and_then(parse_local);
         let state = fields.nth(1);
         local.is_some_and(|it| it.port() == port)
-            && matches!(state, Some("01" | "04" | "05" | "08"))
+            && match state {
+                Some("01" | "08") => true,
+                Some("04" | "05") => fields.nth(5).is_some_and(|inode| inode != "0"),
+                _ => false,
+            }
     };
     table.lines().skip(1).filter(open).count()
 }

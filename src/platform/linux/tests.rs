@@ -143,3 +143,27 @@ fn open_connections_at_a_port_are_counted_and_listeners_are_not() {
     drop((client, server));
     assert_eq!(platform::connections_at(at.port()), 0);
 }
+
+#[test]
+fn a_connection_counts_while_a_process_has_it() {
+    let row = |state: &str, inode: &str| {
+        format!(
+            "   0: 0100007F:3A99 0100007F:D431 {state} 00000000:00000000 00:00000000 00000000  1000        0 {inode} 1\n"
+        )
+    };
+    let table = |state: &str, inode: &str| format!("  sl  local_address\n{}", row(state, inode));
+    let cases = [
+        ("01", "71", 1),
+        ("08", "71", 1),
+        ("05", "71", 1),
+        ("05", "0", 0),
+        ("04", "0", 0),
+        ("06", "0", 0),
+        ("0A", "71", 0),
+    ];
+    for (state, inode, open) in cases {
+        let counted = super::listeners::count_open(&table(state, inode), 15001);
+        assert_eq!(counted, open, "state {state}, inode {inode}");
+    }
+    assert_eq!(super::listeners::count_open(&table("01", "71"), 15002), 0);
+}

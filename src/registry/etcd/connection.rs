@@ -218,7 +218,7 @@ impl Connection {
         if is_news && !answers {
             tracing::warn!(
                 registry = self.options.name,
-                "nothing new from etcd for now, the last good sets stay: {text}"
+                "nothing new from etcd for now, what is known of it stays: {text}"
             );
         }
         self.watcher.up(answers);

@@ -63,7 +63,8 @@ struct Names {
 impl Kept for Names {
     const WHAT: &'static str = "services";
     const KEYS_ONLY: bool = true;
-    const OTHERWISE: &'static str = "; or let the listener ask for less, by the names of the services that it needs: services = [\"shop.*\"]";
+    const OTHERWISE: &'static str =
+        "; or let the listener ask for what it needs and may read only: services = [\"shop.*\"]";
 
     fn replace(&mut self, entries: &[KeyValue]) -> bool {
         let differs = self.table.replace(entries.iter().map(KeyValue::key));
