@@ -1,76 +1,7 @@
-//! Finding codes: the stable names of what can be wrong with a registration or with etcd.
-//!
-//! Logs, metrics, `/services`, `doctor` and `tidegate explain` share them. A code never changes its
-//! meaning.
-
-use std::fmt;
+//! What the owner of a registration can do about a finding, in one sentence: for the log and `/services`.
 
 use super::Instance;
-
-macro_rules! codes {
-    ($($name:ident $cause:literal,)*) => {
-        /// A finding: `R…` about what is registered, `E…` about etcd.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum Code {
-            $(#[doc = $cause] $name,)*
-        }
-
-        impl Code {
-            /// All codes, in their order.
-            pub const ALL: &[Code] = &[$(Code::$name),*];
-
-            /// The code as people write it, `R02`.
-            #[must_use]
-            pub fn label(self) -> &'static str {
-                match self { $(Code::$name => stringify!($name),)* }
-            }
-
-            /// What is wrong, in one line.
-            #[must_use]
-            pub fn cause(self) -> &'static str {
-                match self { $(Code::$name => $cause,)* }
-            }
-        }
-    };
-}
-
-codes! {
-    R01 "the unspecified address (0.0.0.0 or ::) or port 0: it names no host",
-    R02 "a loopback address: every host that reads it finds itself",
-    R03 "a link-local address: it means something else on every network",
-    R04 "an address of a container network that no interface here belongs to",
-    R05 "a private address without a route from here",
-    R06 "an address of a carrier-grade NAT or VPN range that no interface here belongs to",
-    R07 "an address that cannot be read",
-    R08 "the key names another address than the value; the value counts",
-    R09 "a value that cannot be read",
-    R10 "a weight of 0 or less; 10 is used, as Kitex does",
-    R11 "the same address stands in another entry as well",
-    R12 "no lease, or a lease about to end that nobody renews",
-    R13 "the wrong prefix, or no such service",
-    R14 "a cloud's metadata address, which is never dialled",
-    R15 "a network that is neither tcp nor unix",
-    R16 "a listener of this tidegate: dialling it would be a loop",
-    R17 "a host name that does not resolve here, or resolves to loopback",
-    R18 "an IPv6 address, and this host has no IPv6",
-    R19 "a unix socket that does not exist on this host",
-    R20 "the service's name begins with another service's name",
-    R21 "left over after a graceful stop",
-    R22 "listens here but is not registered",
-    E01 "etcd cannot be reached",
-    E02 "etcd refuses the user, the password or the token",
-    E03 "the etcd user may not read this range",
-    E04 "etcd advertises a loopback address to its clients",
-    E05 "etcd compacted the revision that was being followed; it is read again",
-    E06 "etcd is slow",
-    E07 "the TLS handshake with etcd failed",
-}
-
-impl fmt::Display for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.label())
-    }
-}
+use crate::finding::Code;
 
 impl Code {
     /// Whether it is about the address itself, so that a rule which makes another of it is what can be changed.

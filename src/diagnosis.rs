@@ -1,0 +1,141 @@
+//! What is wrong with a registration: a pure judgement over what is registered, what was seen there, and where this host
+//! stands. The same for `doctor` and for a tidegate that runs.
+
+use std::time::Duration;
+
+use crate::finding::Code;
+use crate::probe::{Called, Connect, Idle, Seen, Spoke};
+use crate::registry::Class;
+
+#[cfg(test)]
+mod tests;
+
+/// Kitex's connect timeout where nothing else is set (`client.WithConnectTimeout`).
+pub const KITEX_CONNECT_TIMEOUT: Duration = Duration::from_millis(50);
+
+/// What is known of a registration.
+#[derive(Debug, Clone)]
+pub struct Facts<'a> {
+    /// The class that counts: of what is dialled.
+    pub class: Class,
+    /// The findings that the registration alone is, the gravest first.
+    pub registered: &'a [Code],
+    /// What was seen at the address that is dialled; `None` where nothing is dialled, or not yet.
+    pub seen: Option<&'a Seen>,
+    /// Its lease, where the registry has leases and it has one.
+    pub lease: Lease,
+    /// An interface of this host is in the address's network.
+    pub on_link: bool,
+    /// Whoever registers here shares this host: the registry is on it, or in a file. A loopback address is then no
+    /// mistake, as long as something answers.
+    pub alone: bool,
+}
+
+/// How long an entry of a registry stays if nobody renews it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Lease {
+    /// The registry has no leases, or this one's was not asked for.
+    #[default]
+    Unknown,
+    /// It stays for ever.
+    None,
+    /// It has one.
+    Held {
+        /// What it was granted.
+        granted: Duration,
+        /// What is left of it.
+        left: Duration,
+    },
+}
+
+impl Lease {
+    /// Whether nobody renews it. Kitex's registrar renews after a third, so that two thirds are always left; half of it
+    /// gone means that a renewal has been missed.
+    #[must_use]
+    pub fn is_unrenewed(self) -> bool {
+        matches!(self, Lease::Held { granted, left } if left * 2 < granted)
+    }
+}
+
+/// The findings, the gravest first; none, or notes only, where a caller on this host can call it.
+#[must_use]
+pub fn findings(facts: &Facts<'_>) -> Vec<Code> {
+    let connect = facts.seen.map(|seen| &seen.connect);
+    let works = matches!(connect, Some(Connect::Open(_)));
+    let is_gone = matches!(connect, Some(Connect::Refused(_) | Connect::NoSocket(_)));
+    let mut found = Vec::new();
+    if facts.lease.is_unrenewed() {
+        found.push(if is_gone { Code::R21 } else { Code::R12 });
+    }
+    let accused = facts
+        .registered
+        .iter()
+        .filter(|code| accuses(**code, facts, works));
+    // On a lone host a loopback address is what people use: that nobody is there comes first.
+    let (later, first): (Vec<Code>, Vec<Code>) =
+        accused.partition(|code| code.is_note() || facts.alone && means_another_host(**code));
+    found.extend(first);
+    found.extend(
+        facts
+            .seen
+            .into_iter()
+            .flat_map(|seen| at_the_address(facts, seen)),
+    );
+    if facts.lease == Lease::None && connect.is_some() && !works {
+        found.push(Code::R12);
+    }
+    found.extend(later);
+    found
+}
+
+/// Whether a finding that the registration is by itself is held against it, now that it is known whether it works.
+fn accuses(code: Code, facts: &Facts<'_>, works: bool) -> bool {
+    match code {
+        // A range says little once somebody answers there.
+        Code::R04 | Code::R06 | Code::R18 => !works,
+        code if means_another_host(code) => !(facts.alone && works),
+        _ => true,
+    }
+}
+
+/// Findings of an address that means something else on every host.
+fn means_another_host(code: Code) -> bool {
+    matches!(code, Code::R02 | Code::R03 | Code::R17)
+}
+
+fn at_the_address(facts: &Facts<'_>, seen: &Seen) -> Vec<Code> {
+    match &seen.connect {
+        Connect::Refused(_) => vec![Code::P01],
+        Connect::TimedOut(_) => vec![Code::P02],
+        Connect::Unreachable(_) if facts.class == Class::Private && !facts.on_link => {
+            vec![Code::R05, Code::P03]
+        }
+        Connect::Unreachable(_) => vec![Code::P03],
+        Connect::Reset(_) => vec![Code::P04],
+        Connect::NoSocket(_) => vec![Code::R19],
+        Connect::Ours(_) => Vec::new(),
+        Connect::Open(took) => at_the_server(seen, *took),
+    }
+}
+
+fn at_the_server(seen: &Seen, connect: Duration) -> Vec<Code> {
+    let spoke = seen.spoke.as_ref().map(|spoke| match spoke {
+        Spoke::Http(_) => Code::P05,
+        Spoke::Tls => Code::P06,
+        Spoke::Http2 => Code::P07,
+        Spoke::Redis | Spoke::MySql | Spoke::Ssh(_) | Spoke::Other(_) => Code::P11,
+    });
+    let called = seen.call.as_ref().and_then(|call| match call {
+        Called::Answered(..) => Some(Code::P10),
+        Called::Silent(_) => Some(Code::P08),
+        Called::Closed => None,
+    });
+    let far = (connect > KITEX_CONNECT_TIMEOUT).then_some(Code::P12);
+    let idle = seen.idle.and_then(|idle| match idle {
+        Idle::Closed(_) => Some(Code::P09),
+        Idle::Open(_) => None,
+    });
+    let mut found: Vec<Code> = [spoke, called, far, idle].into_iter().flatten().collect();
+    found.sort_by_key(|code| code.is_note());
+    found
+}

@@ -1,0 +1,151 @@
+use super::*;
+
+const OPEN: Connect = Connect::Open(Duration::from_micros(300));
+const REFUSED: Connect = Connect::Refused(Duration::from_micros(90));
+
+fn seen(connect: Connect) -> Seen {
+    Seen {
+        connect,
+        spoke: None,
+        call: None,
+        idle: None,
+    }
+}
+
+fn facts<'a>(class: Class, registered: &'a [Code], seen: &'a Seen) -> Facts<'a> {
+    Facts {
+        class,
+        registered,
+        seen: Some(seen),
+        lease: held(60, 45),
+        on_link: false,
+        alone: false,
+    }
+}
+
+fn held(granted: u64, left: u64) -> Lease {
+    Lease::Held {
+        granted: Duration::from_secs(granted),
+        left: Duration::from_secs(left),
+    }
+}
+
+#[test]
+fn what_answers_is_not_accused_of_its_range() {
+    for (class, code) in [
+        (Class::ContainerNetwork, Code::R04),
+        (Class::Private, Code::R06),
+        (Class::Public, Code::R18),
+    ] {
+        assert_eq!(findings(&facts(class, &[code], &seen(OPEN))), []);
+        let silent = seen(Connect::TimedOut(Duration::from_secs(1)));
+        assert_eq!(findings(&facts(class, &[code], &silent)), [code, Code::P02]);
+    }
+}
+
+#[test]
+fn a_loopback_address_is_fine_only_where_the_registry_is_here_too_and_it_answers() {
+    let (open, refused) = (seen(OPEN), seen(REFUSED));
+    let of = |seen, alone| {
+        findings(&Facts {
+            alone,
+            ..facts(Class::Loopback, &[Code::R02], seen)
+        })
+    };
+    assert_eq!(of(&open, true), []);
+    assert_eq!(of(&open, false), [Code::R02]);
+    assert_eq!(of(&refused, false), [Code::R02, Code::P01]);
+    assert_eq!(of(&refused, true), [Code::P01, Code::R02]);
+}
+
+#[test]
+fn half_a_lease_gone_is_a_missed_renewal_and_says_what_has_become_of_the_process() {
+    let (open, refused) = (seen(OPEN), seen(REFUSED));
+    let of = |seen, lease| {
+        findings(&Facts {
+            lease,
+            ..facts(Class::Public, &[], seen)
+        })
+    };
+    assert_eq!(of(&open, held(60, 30)), []);
+    assert_eq!(of(&open, held(60, 29)), [Code::R12]);
+    assert_eq!(of(&refused, held(60, 29)), [Code::R21, Code::P01]);
+    assert_eq!(of(&refused, held(60, 41)), [Code::P01]);
+    assert_eq!(of(&open, Lease::None), []);
+    assert_eq!(of(&refused, Lease::None), [Code::P01, Code::R12]);
+    assert_eq!(of(&refused, Lease::Unknown), [Code::P01]);
+}
+
+#[test]
+fn a_private_address_without_a_route_is_told_from_one_on_the_link() {
+    let seen = seen(Connect::Unreachable(
+        "Network is unreachable (os error 101)".into(),
+    ));
+    let of = |on_link| {
+        findings(&Facts {
+            on_link,
+            ..facts(Class::Private, &[], &seen)
+        })
+    };
+    assert_eq!(of(false), [Code::R05, Code::P03]);
+    assert_eq!(of(true), [Code::P03]);
+}
+
+#[test]
+fn what_a_server_says_has_a_code_of_its_own() {
+    for (spoke, code) in [
+        (Spoke::Http("HTTP/1.1 400 Bad Request".into()), Code::P05),
+        (Spoke::Tls, Code::P06),
+        (Spoke::Http2, Code::P07),
+        (Spoke::Redis, Code::P11),
+        (Spoke::MySql, Code::P11),
+        (Spoke::Ssh("SSH-2.0-OpenSSH_9.2".into()), Code::P11),
+        (Spoke::Other("220 mail".into()), Code::P11),
+    ] {
+        let seen = Seen {
+            spoke: Some(spoke),
+            ..seen(OPEN)
+        };
+        assert_eq!(findings(&facts(Class::Public, &[], &seen)), [code]);
+    }
+}
+
+#[test]
+fn a_call_tells_a_live_server_from_a_hung_one_and_distance_from_both() {
+    let far = Connect::Open(Duration::from_millis(80));
+    let of = |connect: &Connect, call| {
+        let seen = Seen {
+            call: Some(call),
+            ..seen(connect.clone())
+        };
+        findings(&facts(Class::Public, &[], &seen))
+    };
+    let answered = || Called::Answered(Duration::from_millis(1), "unknown method".into());
+    assert_eq!(of(&OPEN, answered()), [Code::P10]);
+    assert_eq!(of(&far, answered()), [Code::P12, Code::P10]);
+    assert_eq!(
+        of(&OPEN, Called::Silent(Duration::from_secs(1))),
+        [Code::P08]
+    );
+    assert_eq!(of(&OPEN, Called::Closed), []);
+}
+
+#[test]
+fn an_idle_connection_that_is_closed_is_a_finding_and_one_that_stays_is_none() {
+    let of = |idle| {
+        let seen = Seen {
+            idle: Some(idle),
+            ..seen(OPEN)
+        };
+        findings(&facts(Class::Public, &[], &seen))
+    };
+    assert_eq!(of(Idle::Closed(Duration::from_secs(5))), [Code::P09]);
+    assert_eq!(of(Idle::Open(Duration::from_secs(12))), []);
+}
+
+#[test]
+fn notes_come_last() {
+    let refused = seen(REFUSED);
+    let codes = findings(&facts(Class::Public, &[Code::R08, Code::R11], &refused));
+    assert_eq!(codes, [Code::R08, Code::P01, Code::R11]);
+}
