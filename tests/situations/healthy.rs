@@ -1,0 +1,190 @@
+//! What is well, however odd it looks: nothing is held against it.
+
+use std::time::Duration;
+
+use scripted::{Act, Options};
+use tokio::net::UnixListener;
+use tokio::time::sleep;
+
+use crate::lab::{ETCD, Lab, PREFIX, value};
+use crate::netns::inside;
+use crate::servers::{closes_on_noise, greets, thrift};
+
+#[test]
+fn nothing_healthy_is_accused() {
+    inside("healthy::nothing_healthy_is_accused", || async {
+        let mut lab = Lab::new().await;
+        lab.give_ipv6();
+        let mut kept = Vec::new();
+        let mut names = Vec::new();
+        for (service, address) in [
+            ("plain", "10.77.0.1:8901"),
+            ("ipv6", "[fd77::1]:8902"),
+            // Several services on one address.
+            ("shared-a", "10.77.0.1:8903"),
+            ("shared-b", "10.77.0.1:8903"),
+            // Ranges that say nothing once somebody answers there.
+            ("container-range", "172.17.0.2:8904"),
+            ("carrier-range", "100.64.0.9:8905"),
+            ("other-private", "192.168.77.5:8906"),
+            ("many-ports", "10.77.0.1:8907"),
+            ("mapped", "[::ffff:10.77.0.1]:8901"),
+        ] {
+            let ip = address.rsplit_once(':').unwrap().0;
+            if !ip.contains("77.0.1") && !ip.contains("fd77") {
+                crate::lab::sh(&format!("ip addr add {ip}/32 dev lo"));
+                lab.on_caller(&format!("ip route add {ip}/32 via 10.77.0.1"));
+            }
+            if !address.contains("ffff") && service != "shared-b" {
+                kept.push(thrift(address).await);
+            }
+            lab.register(service, address).await;
+            names.push(service);
+        }
+        // Slow, and well.
+        let slow = Options::always(Act::Delay(Duration::from_millis(400)));
+        kept.push(
+            slow.listen("10.77.0.1:8908".parse().unwrap())
+                .start()
+                .await
+                .unwrap(),
+        );
+        lab.register("slow", "10.77.0.1:8908").await;
+        // A unix socket of this host: namespaces of the network share files.
+        let socket = lab.path("item.sock");
+        let _unix = UnixListener::bind(&socket).unwrap();
+        lab.put("socket", &socket, &value("unix", &socket, 10))
+            .await;
+        // A server that closes on what it does not understand, as Apache Thrift's do.
+        closes_on_noise("10.77.0.1:8909").await;
+        lab.register("strict", "10.77.0.1:8909").await;
+        // Written by hand, with no lease.
+        let key = format!("{PREFIX}/by-hand/10.77.0.1:8901");
+        lab.put_key(&key, r#"{"network":"tcp","address":"10.77.0.1:8901"}"#)
+            .await;
+        // A host name.
+        lab.write("unused", "");
+        names.extend(["slow", "socket", "strict", "by-hand"]);
+        let told = lab.doctor(&names).await;
+        let accused: Vec<_> = names
+            .iter()
+            .filter(|it| !told.codes(it).is_empty())
+            .collect();
+        assert!(accused.is_empty(), "{accused:?}: {:#}", told.json);
+        assert_eq!(told.exit, 0, "{:#}", told.json);
+        // The same with calls: slow, strict or neither, whoever answers is alive.
+        let told = lab.doctor(&[&["--call"], &names[..]].concat()).await;
+        let dead: Vec<_> = names
+            .iter()
+            .filter(|it| told.codes(it).iter().any(|code| code != "P10"))
+            .collect();
+        assert!(dead.is_empty(), "{dead:?}: {:#}", told.json);
+        assert_eq!(told.exit, 0);
+        eprintln!("{} healthy services twice", names.len());
+    });
+}
+
+#[test]
+fn notes_are_no_accusations() {
+    inside("healthy::notes_are_no_accusations", || async {
+        let mut lab = Lab::new().await;
+        let _server = thrift("10.77.0.1:8911").await;
+        lab.put(
+            "weightless",
+            "10.77.0.1:8911",
+            &value("tcp", "10.77.0.1:8911", 0),
+        )
+        .await;
+        lab.put(
+            "twice",
+            "10.77.0.1:8911",
+            &value("tcp", "10.77.0.1:8911", 10),
+        )
+        .await;
+        greets("10.77.0.1:8912", b"\0\0\0\x04\0\0\0\0\0").await;
+        lab.register("grpc", "10.77.0.1:8912").await;
+        let told = lab.doctor(&["weightless", "twice", "grpc"]).await;
+        assert_eq!(told.codes("weightless"), ["R10"]);
+        assert_eq!(told.codes("grpc"), ["P07"]);
+        assert_eq!((told.codes("twice"), told.exit), (vec![], 0));
+    });
+}
+
+#[test]
+fn a_service_in_the_middle_of_a_restart_is_not_accused() {
+    inside(
+        "healthy::a_service_in_the_middle_of_a_restart_is_not_accused",
+        || async {
+            let mut lab = Lab::new().await;
+            lab.register("restarts", "10.77.0.1:8921").await;
+            lab.register("stops", "10.77.0.1:8922").await;
+            let comes = tokio::spawn(async {
+                sleep(Duration::from_millis(500)).await;
+                thrift("10.77.0.1:8921").await
+            });
+            let mut client = lab.client.clone();
+            let goes = tokio::spawn(async move {
+                sleep(Duration::from_millis(500)).await;
+                let key = format!("{PREFIX}/stops/10.77.0.1:8922");
+                client.delete(key, None).await.unwrap();
+            });
+            let told = lab.doctor(&["restarts", "stops"]).await;
+            assert_eq!(
+                told.codes("restarts"),
+                Vec::<String>::new(),
+                "{:#}",
+                told.json
+            );
+            assert_eq!(told.verdict("restarts"), "reachable");
+            assert!(
+                !told.codes("stops").contains(&"P01".to_owned()),
+                "{:#}",
+                told.json
+            );
+            drop((comes.await, goes.await));
+        },
+    );
+}
+
+#[test]
+fn a_lone_laptop_where_all_is_on_loopback_is_well() {
+    inside(
+        "healthy::a_lone_laptop_where_all_is_on_loopback_is_well",
+        || async {
+            let mut lab = Lab::new().await;
+            let _both = (thrift("127.0.0.1:8931").await, thrift("[::1]:8932").await);
+            lab.register("item", "127.0.0.1:8931").await;
+            lab.register("six", "[::1]:8932").await;
+            lab.register("named", "localhost:8931").await;
+            let file = lab.write(
+                "services.toml",
+                "[[instance]]\nservice = \"filed\"\naddress = \"127.0.0.1:8931\"\n",
+            );
+            let config = lab.write(
+            "laptop.toml",
+            &format!(
+                "[[registry]]\nname = \"etcd\"\nkind = \"etcd\"\nendpoints = [\"http://127.0.0.1:2379\"]\n\
+                 [[registry]]\nname = \"file\"\nkind = \"file\"\npath = \"{file}\"\n\
+                 [[listener]]\nname = \"all\"\nlisten = \"127.0.0.1:18890\"\nregistry = \"etcd\"\n\
+                 [[service]]\nname = \"filed\"\nregistry = \"file\"\n\
+                 [[service]]\nname = \"fixed\"\nendpoints = [\"127.0.0.1:8931\"]\n"
+            ),
+        );
+            // On the servers' own host.
+            let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tidegate"));
+            command.args(["doctor", "--json", "-c", &config]);
+            let told = crate::told::Told::of(&crate::lab::output(command).await);
+            for service in ["item", "six", "named", "filed", "fixed"] {
+                assert_eq!(
+                    told.codes(service),
+                    Vec::<String>::new(),
+                    "{service}: {:#}",
+                    told.json
+                );
+                assert_eq!(told.verdict(service), "reachable");
+            }
+            assert_eq!(told.exit, 0);
+            let _ = ETCD;
+        },
+    );
+}

@@ -1,0 +1,301 @@
+//! Everything that can be wrong with a registration, each really so.
+
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use crate::lab::{Lab, PREFIX, SERVER, sh, value};
+use crate::netns::inside;
+use crate::servers::{answers, closes_idle, greets, program, thrift};
+
+/// The first packet of MySQL 8.0 and its password's salt cut short: what a client reads first.
+const MYSQL: &[u8] =
+    b"\x4a\0\0\0\x0a8.0.36\0\x08\0\0\0abcdefgh\0\xff\xff\xff\x02\0\xff\xdf\x15\0\0\0\0\0\0\0\0\0\0";
+const REDIS: &[u8] = b"-ERR unknown command '\x16\x03\x01', with args beginning with: \r\n";
+const SSH: &[u8] = b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n";
+/// An empty SETTINGS frame, with which gRPC's servers begin.
+const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
+
+/// A service with one registration, and the codes held against it.
+struct Situation {
+    service: &'static str,
+    address: &'static str,
+    codes: &'static [&'static str],
+}
+
+const fn wrong(
+    service: &'static str,
+    address: &'static str,
+    codes: &'static [&'static str],
+) -> Situation {
+    Situation {
+        service,
+        address,
+        codes,
+    }
+}
+
+/// By the address alone, or by what a connect from the caller's host comes to.
+const SITUATIONS: [Situation; 25] = [
+    wrong("loopback", "127.0.0.1:8890", &["R02", "P01"]),
+    wrong("loopback-v6", "[::1]:8890", &["R02", "P03"]),
+    wrong("unspecified", "0.0.0.0:8888", &["R01"]),
+    wrong("unspecified-v6", "[::]:8888", &["R01"]),
+    wrong("no-port", "10.77.0.1:0", &["R01"]),
+    wrong("link-local", "169.254.207.55:8000", &["R03", "P03"]),
+    wrong("container", "172.17.0.2:8888", &["R04", "P03"]),
+    wrong("private", "192.168.77.5:8888", &["R05", "P03"]),
+    wrong("vpn", "100.100.7.7:8888", &["R06", "P03"]),
+    wrong("no-route", "203.0.113.9:8888", &["P03"]),
+    wrong("dropped", "10.77.0.1:8801", &["P02"]),
+    wrong("nobody-there", "10.77.0.99:8888", &["P03"]),
+    wrong("forbidden", "10.77.0.1:8802", &["P03"]),
+    wrong("rejected", "10.77.0.1:8812", &["P01"]),
+    wrong("refused", "10.77.0.1:8803", &["P01"]),
+    wrong("http", "10.77.0.1:8804", &["P05"]),
+    wrong("redis", "10.77.0.1:8805", &["P11"]),
+    wrong("mysql", "10.77.0.1:8806", &["P11"]),
+    wrong("ssh", "10.77.0.1:8807", &["P11"]),
+    wrong("tls", "10.77.0.1:8808", &["P06"]),
+    wrong("far", "10.77.0.1:8811", &["P12"]),
+    wrong("unresolved", "no-such-host.invalid:8888", &["R17"]),
+    wrong("resolves-to-loopback", "localhost:8890", &["R17", "P01"]),
+    wrong("no-brackets", "fd77::1:8888", &["R07"]),
+    wrong("metadata", "169.254.169.254:80", &["R14"]),
+];
+
+#[test]
+fn each_cause_is_named_by_its_code() {
+    inside("wrong::each_cause_is_named_by_its_code", || async {
+        let mut lab = Lab::new().await;
+        firewall();
+        let _python = program("10.77.0.1:8804", "python3", &["-m", "http.server", "8804"]).await;
+        let _tls = tls(&lab).await;
+        answers("10.77.0.1:8805", REDIS).await;
+        greets("10.77.0.1:8806", MYSQL).await;
+        greets("10.77.0.1:8807", SSH).await;
+        let _far = thrift("10.77.0.1:8811").await;
+        for it in &SITUATIONS {
+            lab.register(it.service, it.address).await;
+        }
+        let odd = odd_entries(&mut lab).await;
+        let told = lab.doctor(&[]).await;
+        let plain = SITUATIONS.iter().map(|it| (it.service, it.codes));
+        let named: Vec<_> = plain.chain(odd).collect();
+        let wrong: Vec<String> = named
+            .iter()
+            .filter(|(service, codes)| told.codes(service) != *codes)
+            .map(|(service, codes)| format!("{service}: {:?}, not {codes:?}", told.codes(service)))
+            .collect();
+        assert!(wrong.is_empty(), "{wrong:#?}\n{:#}", told.json);
+        assert_eq!(told.exit, 1);
+        eprintln!("{} situations named", named.len());
+    });
+}
+
+/// Entries that Kitex does not write by itself, or whose address is no address of a host.
+async fn odd_entries(lab: &mut Lab) -> [(&'static str, &'static [&'static str]); 6] {
+    lab.put(
+        "key-differs",
+        "10.77.0.1:8803",
+        &value("tcp", "10.77.0.1:8811", 10),
+    )
+    .await;
+    lab.put("unreadable", "10.77.0.1:8888", "10.77.0.1:8888")
+        .await;
+    lab.put(
+        "network",
+        "10.77.0.1:8888",
+        &value("udp", "10.77.0.1:8888", 10),
+    )
+    .await;
+    let socket = lab.path("elsewhere.sock");
+    lab.put("socket", &socket, &value("unix", &socket, 10))
+        .await;
+    lab.register("no-ipv6", "[fd77::1]:8888").await;
+    let key = format!("{PREFIX}/no-lease/10.77.0.1:8803");
+    lab.put_key(&key, &value("tcp", "10.77.0.1:8803", 10)).await;
+    [
+        ("key-differs", &["R08", "P12"]),
+        ("unreadable", &["R09"]),
+        ("network", &["R15"]),
+        ("socket", &["R19"]),
+        ("no-ipv6", &["R18", "P03"]),
+        ("no-lease", &["P01", "R12"]),
+    ]
+}
+
+/// What drops, what rejects, and what makes a round trip long: every first SYN is lost, so that a connect takes a second.
+fn firewall() {
+    sh("iptables -w -A INPUT -p tcp --dport 8801 -j DROP");
+    sh("iptables -w -A INPUT -p tcp --dport 8802 -j REJECT --reject-with icmp-admin-prohibited");
+    sh("iptables -w -A INPUT -p tcp --dport 8812 -j REJECT --reject-with tcp-reset");
+    sh(
+        "iptables -w -A INPUT -p tcp --dport 8811 --syn -m statistic --mode nth --every 2 --packet 0 -j DROP",
+    );
+}
+
+async fn tls(lab: &Lab) -> crate::lab::Running {
+    let (key, cert) = (lab.path("key.pem"), lab.path("cert.pem"));
+    sh(&format!(
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=x \
+         -keyout {key} -out {cert} 2>/dev/null"
+    ));
+    let args = ["s_server", "-accept", "8808", "-key", &key, "-cert", &cert];
+    program("10.77.0.1:8808", "openssl", &args).await
+}
+
+#[test]
+fn a_hung_server_is_found_by_a_call_alone() {
+    inside("wrong::a_hung_server_is_found_by_a_call_alone", || async {
+        let mut lab = Lab::new().await;
+        let hung = program("10.77.0.1:8810", "python3", &["-m", "http.server", "8810"]).await;
+        sh(&format!("kill -STOP {}", hung.0.id()));
+        // Nobody accepts: the kernel does, until its queue is full.
+        let full = TcpListener::bind("10.77.0.1:8809").await.unwrap();
+        lab.register("hung", "10.77.0.1:8810").await;
+        lab.register("unaccepted", "10.77.0.1:8809").await;
+        let told = lab.doctor(&["hung", "unaccepted"]).await;
+        assert_eq!(told.verdict("hung"), "reachable");
+        assert_eq!((told.codes("hung"), told.exit), (vec![], 0));
+        let told = lab.doctor(&["--call", "hung", "unaccepted"]).await;
+        assert_eq!(
+            (told.codes("hung"), told.codes("unaccepted")),
+            (vec!["P08".into()], vec!["P08".into()])
+        );
+        assert_eq!(told.exit, 1);
+        sh(&format!("kill -CONT {}", hung.0.id()));
+        drop(full);
+    });
+}
+
+#[test]
+fn a_server_that_closes_idle_connections_is_found_by_waiting() {
+    inside(
+        "wrong::a_server_that_closes_idle_connections_is_found_by_waiting",
+        || async {
+            let mut lab = Lab::new().await;
+            closes_idle("10.77.0.1:8820", Duration::from_secs(2)).await;
+            let _stays = thrift("10.77.0.1:8821").await;
+            lab.register("closes", "10.77.0.1:8820").await;
+            lab.register("stays", "10.77.0.1:8821").await;
+            let told = lab.doctor(&["closes", "stays"]).await;
+            assert_eq!(told.exit, 0, "{:#}", told.json);
+            let told = lab.doctor(&["--idle", "4s", "closes", "stays"]).await;
+            assert_eq!(
+                (told.codes("closes"), told.codes("stays")),
+                (vec!["P09".into()], vec![])
+            );
+            assert_eq!(told.exit, 1);
+        },
+    );
+}
+
+#[test]
+fn a_lease_that_is_not_renewed_and_what_it_leaves_behind_are_told_apart() {
+    inside(
+        "wrong::a_lease_that_is_not_renewed_and_what_it_leaves_behind_are_told_apart",
+        || async {
+            let mut lab = Lab::new().await;
+            let _alive = thrift("10.77.0.1:8830").await;
+            lab.register_unrenewed("alive", "10.77.0.1:8830").await;
+            // What SetFixedAddress leaves after a graceful stop: the port is closed, the key stays.
+            let lease = lab.register_unrenewed("stopped", "10.77.0.1:8831").await;
+            lab.wait_for_half(lease).await;
+            let told = lab.doctor(&["alive", "stopped"]).await;
+            assert_eq!(told.codes("alive"), ["R12"]);
+            assert_eq!(told.codes("stopped"), ["R21", "P01"]);
+        },
+    );
+}
+
+#[test]
+fn what_listens_on_this_host_and_is_registered_no_more_is_found() {
+    inside(
+        "wrong::what_listens_on_this_host_and_is_registered_no_more_is_found",
+        || async {
+            let mut lab = Lab::new().await;
+            let mut listens = lab.command_on_caller("python3");
+            listens.args(["-m", "http.server", "8840"]);
+            listens
+                .stdout(std::process::Stdio::null())
+                .stderr(std::process::Stdio::null());
+            let _listens = crate::lab::Running(listens.spawn().unwrap());
+            let lease = lab.register_unrenewed("lost", "10.77.0.2:8840").await;
+            let _elsewhere = thrift("10.77.0.1:8841").await;
+            lab.register("lost", "10.77.0.1:8841").await;
+            lab.client.lease_revoke(lease).await.unwrap();
+            lab.on_caller("until ss -ltn | grep -q :8840; do sleep 0.05; done");
+            let told = lab.doctor(&["lost"]).await;
+            assert_eq!(told.codes("lost"), ["R22"], "{:#}", told.json);
+            assert_eq!(told.exit, 1);
+        },
+    );
+}
+
+#[test]
+fn a_listener_of_tidegate_is_a_loop_whether_it_runs_or_not() {
+    inside(
+        "wrong::a_listener_of_tidegate_is_a_loop_whether_it_runs_or_not",
+        || async {
+            let mut lab = Lab::new().await;
+            lab.register("item", "10.77.0.2:18890").await;
+            let config = lab.write(
+            "tidegate.toml",
+            "[[registry]]\nname = \"main\"\nkind = \"etcd\"\nendpoints = [\"http://10.77.0.1:2379\"]\n\
+             [[listener]]\nname = \"item\"\nlisten = \"0.0.0.0:18890\"\nservice = \"item\"\n",
+        );
+            let told = lab.doctor_with(&["-c", &config, "item"]).await;
+            assert_eq!((told.codes("item"), told.exit), (vec!["R16".into()], 1));
+        },
+    );
+}
+
+#[test]
+fn names_that_are_not_there_or_begin_others_are_told() {
+    inside(
+        "wrong::names_that_are_not_there_or_begin_others_are_told",
+        || async {
+            let mut lab = Lab::new().await;
+            let _server = thrift("10.77.0.1:8850").await;
+            for service in ["item", "item-v2", "order", "stock"] {
+                lab.register(service, "10.77.0.1:8850").await;
+            }
+            let key = "/moved/10.77.0.1:8850";
+            lab.put_key(key, &value("tcp", "10.77.0.1:8850", 10)).await;
+            let told = lab.doctor(&["itme"]).await;
+            assert_eq!((told.codes("itme"), told.exit), (vec!["R13".into()], 1));
+            let said = told.service("itme")["findings"][0]["said"]
+                .as_str()
+                .unwrap();
+            assert!(said.contains("item") && said.contains(PREFIX), "{said}");
+            let told = lab.doctor(&["moved"]).await;
+            assert_eq!((told.codes("moved"), told.exit), (vec!["R13".into()], 1));
+            let told = lab.doctor(&["item", "item-v2", "order"]).await;
+            assert_eq!(told.codes("item"), ["R20"]);
+            assert_eq!(
+                (told.codes("item-v2"), told.codes("order")),
+                (vec![], vec![])
+            );
+            let (said, _) = lab.doctor_says(&["itme"]).await;
+            assert!(
+                said.contains("nearest") && !said.contains(&format!("{SERVER}:8850")),
+                "{said}"
+            );
+        },
+    );
+}
+
+#[test]
+fn an_http_2_server_is_worth_a_note_and_nothing_more() {
+    inside(
+        "wrong::an_http_2_server_is_worth_a_note_and_nothing_more",
+        || async {
+            let mut lab = Lab::new().await;
+            greets("10.77.0.1:8860", SETTINGS).await;
+            lab.register("grpc", "10.77.0.1:8860").await;
+            let told = lab.doctor(&["grpc"]).await;
+            assert_eq!((told.codes("grpc"), told.exit), (vec!["P07".into()], 0));
+        },
+    );
+}
