@@ -279,7 +279,8 @@ fn addresses(members: &Members) -> HashSet<SocketAddr> {
     members.shown.iter().filter_map(Shown::socket).collect()
 }
 
-fn dials(list: &[Member]) -> Vec<Dial> {
+/// What a cluster dials for these.
+pub(crate) fn dials(list: &[Member]) -> Vec<Dial> {
     list.iter()
         .map(|m| Dial {
             addr: m.dial.clone(),
@@ -346,7 +347,8 @@ fn findings(cluster: &Cluster, members: &Members) {
     }
 }
 
-fn member_policy(policy: &Policy, fixed: bool, rewrites: Arc<Rewrites>) -> MemberPolicy {
+/// The policy as far as membership goes; `fixed`: the service's instances stand in the config.
+pub(crate) fn member_policy(policy: &Policy, fixed: bool, rewrites: Arc<Rewrites>) -> MemberPolicy {
     let suspicious = match policy.suspicious {
         // What stands in the config is meant.
         _ if fixed => Suspicious::Allow,
@@ -361,7 +363,8 @@ fn member_policy(policy: &Policy, fixed: bool, rewrites: Arc<Rewrites>) -> Membe
     }
 }
 
-fn interfaces() -> Vec<Interface> {
+/// This host's interfaces.
+pub(crate) fn interfaces() -> Vec<Interface> {
     platform::interfaces()
         .into_iter()
         .map(|i| Interface {

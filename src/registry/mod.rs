@@ -21,6 +21,7 @@ mod layout;
 mod members;
 mod membership;
 mod names;
+mod once;
 mod remedy;
 mod rewrite;
 mod state;
@@ -45,6 +46,7 @@ pub use layout::{DEFAULT_WEIGHT, KITEX_PREFIX, Layout, is_name};
 pub use members::{Member, Members, Shown};
 pub use membership::{MemberPolicy, Membership, Suspicious};
 pub use names::{Found, Lookup, Resolved};
+pub use once::judge_once;
 pub use rewrite::{Rewrites, Rewritten, preview};
 pub use state::StateDir;
 
