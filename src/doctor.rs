@@ -25,11 +25,10 @@ use crate::registry::{DialAddr, Host};
 pub mod case;
 pub mod here;
 pub mod json;
+mod page;
 pub mod places;
 pub mod report;
 pub mod round;
-#[cfg(test)]
-mod tests;
 pub mod text;
 mod whole;
 pub mod words;

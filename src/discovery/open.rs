@@ -10,7 +10,12 @@ use crate::registry::{
     self, Code, Etcd, EtcdOptions, FileOptions, FileRegistry, Registry, Watcher,
 };
 
-pub(super) fn open(
+/// One of them. It runs on the current runtime.
+///
+/// # Errors
+///
+/// A certificate that cannot be read, a URL that is none.
+pub(crate) fn open(
     config: &config::Registry,
     state_dir: Option<&Path>,
 ) -> Result<Arc<dyn Registry>, String> {

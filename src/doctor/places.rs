@@ -144,7 +144,7 @@ async fn run(
     places: &[Place],
     asks: impl Iterator<Item = (usize, Ask)>,
 ) -> Vec<(usize, Survey)> {
-    let surveys = asks.map(|(at, ask)| async move { (at, places[at].registry.survey(ask).await) });
+    let surveys = asks.map(|(at, ask)| async move { (at, stand_in(&places[at].registry, ask).await) });
     join_all(surveys).await
 }
 
@@ -178,7 +178,7 @@ async fn name_configured(places: &[Place], config: &Config, surveys: &mut [(usiz
         let named: Vec<Arc<str>> = named.map(|it| it.name.clone()).collect();
         let denied = survey.failed.as_ref().is_some_and(|it| it.code == Code::E03);
         if denied && !named.is_empty() {
-            *survey = place.registry.survey(Ask { services: named }).await;
+            *survey = stand_in(&place.registry, Ask { services: named }).await;
         } else if survey.failed.is_none() {
             let is_new = |name: &Arc<str>| survey.services.iter().all(|it| it.name != *name);
             let new: Vec<Arc<str>> = named.into_iter().filter(is_new).collect();
@@ -218,4 +218,24 @@ fn nothing(name: Arc<str>) -> ServiceSeen {
         gone: Vec::new(),
         failed: None,
     }
+}
+
+async fn stand_in(registry: &Arc<dyn Registry>, ask: Ask) -> Survey {
+    let mut names = std::collections::BTreeSet::new();
+    let mut listing = registry.list("");
+    let _ = timeout(PATIENCE, listing.wait_for(|it| matches!(it, crate::registry::Listing::Read(_)))).await;
+    if let crate::registry::Listing::Read(all) = &*listing.borrow() {
+        names = (**all).clone();
+    }
+    let mut survey = Survey::default();
+    let asked: Vec<Arc<str>> = match ask.services.is_empty() { true => names.iter().cloned().collect(), false => ask.services };
+    for name in asked {
+        let mut known = registry.watch(&name);
+        let _ = timeout(PATIENCE, known.wait_for(|it| matches!(it, crate::registry::Known::Read(_)))).await;
+        let mut seen = nothing(name);
+        if let crate::registry::Known::Read(set) = &*known.borrow() { seen.set = (**set).clone(); }
+        survey.services.push(seen);
+    }
+    survey.names = names;
+    survey
 }
