@@ -30,6 +30,7 @@ mod tests;
 
 pub use index::{AddressIndex, Registered, Services};
 pub use listed::Listed;
+pub use open::open_once;
 use rewrites::{Hits, Rules};
 
 /// All registries, and this host as the classification of addresses needs it.
