@@ -30,7 +30,7 @@ mod tests;
 
 pub use index::{AddressIndex, Registered, Services};
 pub use listed::Listed;
-pub(crate) use open::open;
+pub use open::open_once;
 use rewrites::{Hits, Rules};
 
 /// All registries, and this host as the classification of addresses needs it.
@@ -151,7 +151,7 @@ impl Discovery {
                 .flatten();
             let registry = match kept {
                 Some(registry) => registry,
-                None => open(config, state_dir)?,
+                None => open::open(config, state_dir)?,
             };
             all.insert(name, registry);
         }

@@ -69,7 +69,10 @@ pub async fn examine(
     let mut cases = case::judge(config, &places, &surveys, &host).await;
     let mut looks = Looks::new();
     round::look(&cases, &asked.plan, &mut looks, progress).await;
-    settle(config, asked, &places, &host, &mut cases, &mut looks, progress).await;
+    settle(
+        config, asked, &places, &host, &mut cases, &mut looks, progress,
+    )
+    .await;
     Ok(report(&places, &surveys, cases, &looks, &host).await)
 }
 
@@ -100,7 +103,10 @@ async fn settle(
     }
     round::look(&again, &asked.plan, looks, progress).await;
     for case in cases {
-        if let Some(at) = again.iter().position(|it| it.is_same(case) && it.was_read()) {
+        if let Some(at) = again
+            .iter()
+            .position(|it| it.is_same(case) && it.was_read())
+        {
             *case = again.swap_remove(at);
         }
     }
@@ -119,7 +125,9 @@ async fn report(
     for (at, case) in cases.into_iter().enumerate() {
         let place = &places[case.place];
         let survey = surveys.iter().find(|(place, _)| *place == case.place);
-        let mut findings = survey.map_or(Vec::new(), |(_, survey)| whole::service(place, survey, &case));
+        let mut findings = survey.map_or(Vec::new(), |(_, survey)| {
+            whole::service(place, survey, &case)
+        });
         findings.extend(left.get(&at).into_iter().flatten().cloned());
         let mut service = case.report(places, looks, host, findings);
         here::find_hosts(&mut service, place, host).await;

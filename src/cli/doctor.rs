@@ -1,14 +1,13 @@
 //! `tidegate doctor`.
 
 use std::io::{self, IsTerminal, Write};
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Done, LookArgs, REFUSED, UNABLE, complain, looking, seconds, service_name};
+use super::{Done, LookArgs, REFUSED, UNABLE, complain, looking, service_name, time};
 use crate::doctor::text::{Look, render};
 use crate::doctor::{Asked, Report, examine, json::Json};
 use crate::finding::Lang;
@@ -31,10 +30,10 @@ pub(super) struct DoctorArgs {
     #[arg(long)]
     call: bool,
     /// Hold an idle connection to each server, to see whether it closes it
-    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = IDLE, value_parser = seconds)]
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = IDLE, value_parser = time)]
     idle: Option<Duration>,
     /// The longest that a connect may take
-    #[arg(long, value_name = "TIME", default_value = "1.2s", value_parser = seconds)]
+    #[arg(long, value_name = "TIME", default_value = "1.2s", value_parser = time)]
     timeout: Duration,
     /// Print JSON
     #[arg(long)]
@@ -147,10 +146,4 @@ fn width() -> usize {
     let columns = std::env::var("COLUMNS").ok().and_then(|it| it.parse().ok());
     let columns = columns.filter(|_| io::stdout().is_terminal());
     columns.unwrap_or(WIDTH).min(120)
-}
-
-/// The exit code of a command that has answered.
-#[must_use]
-pub(super) fn exit(code: u8) -> ExitCode {
-    code.into()
 }

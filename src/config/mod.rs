@@ -151,7 +151,8 @@ impl Config {
         environment: load::Environment<'_>,
     ) -> Result<Self, ConfigErrors> {
         let report = Report::new(sources);
-        let config = load::load(&report, environment).map(|root| check::check(&root, listeners, &report));
+        let config =
+            load::load(&report, environment).map(|root| check::check(&root, listeners, &report));
         match (config, report.finish()) {
             (Some(config), Ok(warnings)) => Ok(Self { warnings, ..config }),
             (_, Err(errors)) => Err(errors),

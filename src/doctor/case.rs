@@ -43,7 +43,10 @@ pub async fn judge(
     let with_policy = services.iter().map(|(at, service)| {
         let policy = config.policy_of(&service.name);
         let rules = Arc::new(rules.of(&service.name));
-        (&service.set, member_policy(policy, places[*at].is_static(), rules))
+        (
+            &service.set,
+            member_policy(policy, places[*at].is_static(), rules),
+        )
     });
     let sets: Vec<_> = with_policy.collect();
     let members = judge_once(&sets, host, NAMES_PATIENCE).await;

@@ -50,7 +50,12 @@ fn of_key(entry: &Entry, host: &Host) -> Option<IpAddr> {
 /// Whether something listens on this host at the registered port.
 async fn listens_here(entry: &Entry) -> bool {
     if entry.connect().is_some() {
-        return entry.shown.dial.as_ref().and_then(DialAddr::tcp).is_some_and(|it| it.ip().is_loopback());
+        return entry
+            .shown
+            .dial
+            .as_ref()
+            .and_then(DialAddr::tcp)
+            .is_some_and(|it| it.ip().is_loopback());
     }
     let Ok(Address::Socket(socket)) = parse(&entry.instance().address) else {
         return false;

@@ -73,7 +73,7 @@ pub async fn open(config: &Config, host: &Host) -> Result<Vec<Place>, String> {
 }
 
 async fn open_registry(config: &config::Registry, host: &Host) -> Result<Place, String> {
-    let registry = discovery::open(config, None)?;
+    let registry = discovery::open_once(config)?;
     let (kind, prefix, sockets) = match config {
         config::Registry::Etcd(etcd) => {
             let sockets = sockets(&etcd.endpoints).await;
@@ -87,7 +87,8 @@ async fn open_registry(config: &config::Registry, host: &Host) -> Result<Place, 
         kind,
         prefix,
         only: None,
-        alone: sockets.iter().all(|it| is_here(it.ip().to_canonical())) && kind_is_local(kind, &sockets),
+        alone: sockets.iter().all(|it| is_here(it.ip().to_canonical()))
+            && kind_is_local(kind, &sockets),
         at: sockets.first().copied(),
         registry,
     })
@@ -140,11 +141,8 @@ pub async fn survey_again(
     run(places, asks.into_iter()).await
 }
 
-async fn run(
-    places: &[Place],
-    asks: impl Iterator<Item = (usize, Ask)>,
-) -> Vec<(usize, Survey)> {
-    let surveys = asks.map(|(at, ask)| async move { (at, stand_in(&places[at].registry, ask).await) });
+async fn run(places: &[Place], asks: impl Iterator<Item = (usize, Ask)>) -> Vec<(usize, Survey)> {
+    let surveys = asks.map(|(at, ask)| async move { (at, places[at].registry.survey(ask).await) });
     join_all(surveys).await
 }
 
@@ -171,14 +169,15 @@ fn ask(place: &Place, config: &Config, services: &[Arc<str>]) -> Option<Ask> {
 async fn name_configured(places: &[Place], config: &Config, surveys: &mut [(usize, Survey)]) {
     for (at, survey) in surveys {
         let place = &places[*at];
-        let is_here = |it: &&config::Service| {
-            matches!(&it.source, Source::Registry(name) if *name == place.name)
-        };
+        let is_here = |it: &&config::Service| matches!(&it.source, Source::Registry(name) if *name == place.name);
         let named = config.services.iter().filter(is_here);
         let named: Vec<Arc<str>> = named.map(|it| it.name.clone()).collect();
-        let denied = survey.failed.as_ref().is_some_and(|it| it.code == Code::E03);
+        let denied = survey
+            .failed
+            .as_ref()
+            .is_some_and(|it| it.code == Code::E03);
         if denied && !named.is_empty() {
-            *survey = stand_in(&place.registry, Ask { services: named }).await;
+            *survey = place.registry.survey(Ask { services: named }).await;
         } else if survey.failed.is_none() {
             let is_new = |name: &Arc<str>| survey.services.iter().all(|it| it.name != *name);
             let new: Vec<Arc<str>> = named.into_iter().filter(is_new).collect();
@@ -211,31 +210,5 @@ fn nothing(name: Arc<str>) -> ServiceSeen {
         at: Instant::now(),
         stale: false,
     };
-    ServiceSeen {
-        name,
-        set,
-        leases: HashMap::new(),
-        gone: Vec::new(),
-        failed: None,
-    }
-}
-
-async fn stand_in(registry: &Arc<dyn Registry>, ask: Ask) -> Survey {
-    let mut names = std::collections::BTreeSet::new();
-    let mut listing = registry.list("");
-    let _ = timeout(PATIENCE, listing.wait_for(|it| matches!(it, crate::registry::Listing::Read(_)))).await;
-    if let crate::registry::Listing::Read(all) = &*listing.borrow() {
-        names = (**all).clone();
-    }
-    let mut survey = Survey::default();
-    let asked: Vec<Arc<str>> = match ask.services.is_empty() { true => names.iter().cloned().collect(), false => ask.services };
-    for name in asked {
-        let mut known = registry.watch(&name);
-        let _ = timeout(PATIENCE, known.wait_for(|it| matches!(it, crate::registry::Known::Read(_)))).await;
-        let mut seen = nothing(name);
-        if let crate::registry::Known::Read(set) = &*known.borrow() { seen.set = (**set).clone(); }
-        survey.services.push(seen);
-    }
-    survey.names = names;
-    survey
+    ServiceSeen::new(name, set)
 }

@@ -46,11 +46,18 @@ pub fn render(report: &Report, plan: &Plan, look: Look) -> String {
     }
     if services.len() > BLOCKS {
         page.blank();
-        page.wrapped(0, &words::more(services.len() - BLOCKS, More::Services, lang));
+        page.wrapped(
+            0,
+            &words::more(services.len() - BLOCKS, More::Services, lang),
+        );
     }
     let sum = report.summary();
     page.blank();
-    let colour = if sum.exit == 0 { Colour::Good } else { Colour::Bad };
+    let colour = if sum.exit == 0 {
+        Colour::Good
+    } else {
+        Colour::Bad
+    };
     page.coloured(0, colour, &words::closing(&sum, gravest(report), lang));
     page.finish()
 }
@@ -72,7 +79,11 @@ fn registry(page: &mut Page, it: &RegistryReport, lang: Lang) {
     page.coloured(0, Colour::Head, &words::registry(&it.name, it.kind, lang));
     for member in &it.members {
         if let Ok(took) = &member.answer {
-            page.marked(Colour::Good, "✓", &words::member(&member.endpoint, *took, lang));
+            page.marked(
+                Colour::Good,
+                "✓",
+                &words::member(&member.endpoint, *took, lang),
+            );
         }
     }
     wholes(page, "", &it.findings, lang);
@@ -88,7 +99,11 @@ fn service(page: &mut Page, it: &ServiceReport, lang: Lang) {
     page.coloured(0, Colour::Head, &head);
     wholes(page, &it.name, &it.findings, lang);
     for skipped in &it.skipped {
-        page.marked(Colour::Bad, "✗", &format!("{}  {}", plain(&skipped.key), skipped.code));
+        page.marked(
+            Colour::Bad,
+            "✗",
+            &format!("{}  {}", plain(&skipped.key), skipped.code),
+        );
         page.wrapped(6, &plain(&skipped.why));
     }
     wrong(page, it, lang);
@@ -98,7 +113,11 @@ fn service(page: &mut Page, it: &ServiceReport, lang: Lang) {
 fn wholes(page: &mut Page, service: &str, all: &[Whole], lang: Lang) {
     for it in all {
         let (colour, mark) = mark(it.code.is_note());
-        page.marked(colour, mark, &format!("{} {}", it.code, words::whole(service, it, lang)));
+        page.marked(
+            colour,
+            mark,
+            &format!("{} {}", it.code, words::whole(service, it, lang)),
+        );
         remedies(page, &it.remedies(service, lang), REMEDIES.0);
     }
 }
@@ -126,7 +145,10 @@ fn wrong(page: &mut Page, service: &ServiceReport, lang: Lang) {
         }
     }
     if entries.len() > LINES {
-        page.wrapped(2, &words::more(entries.len() - LINES, More::Registrations, lang));
+        page.wrapped(
+            2,
+            &words::more(entries.len() - LINES, More::Registrations, lang),
+        );
     }
 }
 
@@ -180,7 +202,11 @@ fn explain(page: &mut Page, service: &ServiceReport, entry: &Entry, lang: Lang) 
         if let Some(seen) = &entry.seen
             && let Some(evidence) = words::evidence(*code, seen, lang)
         {
-            let _ = write!(text, "{}{evidence}", if lang == Lang::Zh { "：" } else { ": " });
+            let _ = write!(
+                text,
+                "{}{evidence}",
+                if lang == Lang::Zh { "：" } else { ": " }
+            );
         }
         page.hanging(4, 4, &text);
     }
@@ -201,7 +227,10 @@ fn explain(page: &mut Page, service: &ServiceReport, entry: &Entry, lang: Lang) 
 /// Another address would help.
 fn is_of_the_address(code: Code) -> bool {
     use Code::{R01, R02, R03, R04, R05, R06, R14, R16, R17, R18};
-    matches!(code, R01 | R02 | R03 | R04 | R05 | R06 | R14 | R16 | R17 | R18)
+    matches!(
+        code,
+        R01 | R02 | R03 | R04 | R05 | R06 | R14 | R16 | R17 | R18
+    )
 }
 
 /// What follows from an address that leads nowhere.

@@ -56,7 +56,9 @@ pub fn closing(sum: &Summary, code: Option<Code>, lang: Lang) -> String {
             count(*registrations, "registration"),
             count(*services, "service"),
         ),
-        Lang::Zh => format!("{services} 个服务，{registrations} 个注册：{reachable} 个可达，{wrong} 个有问题"),
+        Lang::Zh => format!(
+            "{services} 个服务，{registrations} 个注册：{reachable} 个可达，{wrong} 个有问题"
+        ),
     };
     if unknown > 0 {
         text += &say!(lang, ", {unknown} unknown", "，{unknown} 个不确定");
@@ -80,14 +82,22 @@ fn count(n: usize, what: &str) -> String {
 #[must_use]
 pub fn registry(name: &str, kind: &str, lang: Lang) -> String {
     let name = plain(name);
-    say!(lang, "registry {name} ({kind})", "注册中心 {name}（{kind}）")
+    say!(
+        lang,
+        "registry {name} ({kind})",
+        "注册中心 {name}（{kind}）"
+    )
 }
 
 /// A member that answered.
 #[must_use]
 pub fn member(endpoint: &str, took: Duration, lang: Lang) -> String {
     let (endpoint, took) = (plain(endpoint), human(took));
-    say!(lang, "{endpoint} answers in {took}", "{endpoint} 在 {took} 内应答")
+    say!(
+        lang,
+        "{endpoint} answers in {took}",
+        "{endpoint} 在 {took} 内应答"
+    )
 }
 
 /// So many registrations were left out.
@@ -102,7 +112,13 @@ pub fn left_out(n: usize, lang: Lang) -> String {
 
 /// A service's headline.
 #[must_use]
-pub fn service(name: &str, registry: &str, registered: usize, reachable: usize, lang: Lang) -> String {
+pub fn service(
+    name: &str,
+    registry: &str,
+    registered: usize,
+    reachable: usize,
+    lang: Lang,
+) -> String {
     let (name, registry) = (plain(name), plain(registry));
     say!(
         lang,
@@ -305,7 +321,9 @@ pub fn whole(service: &str, whole: &Whole, lang: Lang) -> String {
             "`{service}` 存在，但没有任何实例",
         ),
         What::Nothing { prefix, elsewhere } => {
-            let at = prefix.as_deref().map_or(String::new(), |it| under(it, lang));
+            let at = prefix
+                .as_deref()
+                .map_or(String::new(), |it| under(it, lang));
             let text = say!(lang, "no service is registered{at}", "{at}没有注册任何服务");
             text + &elsewhere_in(elsewhere, lang)
         }
@@ -343,7 +361,11 @@ pub fn whole(service: &str, whole: &Whole, lang: Lang) -> String {
         }
         What::Slow { endpoint, took } => {
             let (endpoint, took) = (plain(endpoint), human(*took));
-            say!(lang, "{endpoint} took {took} to answer", "{endpoint} 用了 {took} 才应答")
+            say!(
+                lang,
+                "{endpoint} took {took} to answer",
+                "{endpoint} 用了 {took} 才应答"
+            )
         }
     }
 }

@@ -31,6 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -49,6 +50,7 @@ pub use names::{Found, Lookup, Resolved};
 pub use once::judge_once;
 pub use rewrite::{Rewrites, Rewritten, preview};
 pub use state::StateDir;
+use survey::{Ask, Survey};
 
 /// One registered instance of a service, as it was registered: nothing of it is checked yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,6 +154,10 @@ pub trait Registry: Send + Sync + 'static {
 
     /// How it fares now.
     fn status(&self) -> Status;
+
+    /// Looks at it once, for a person who asks: follows nothing, changes nothing, and ends within about ten seconds,
+    /// whatever the registry holds or does.
+    fn survey(&self, ask: Ask) -> BoxFuture<'_, Survey>;
 }
 
 /// Learns what happens in a registry: the metrics' side of it. Every method has an empty default.
