@@ -3,13 +3,14 @@
 //! | exit code | |
 //! |---|---|
 //! | 0 | done |
-//! | 1 | a check failed, or the running tidegate refused |
+//! | 1 | a check failed, something registered is wrong, or the running tidegate refused |
 //! | 2 | usage, or a config that cannot be loaded |
-//! | 3 | could not start, or nobody answered |
+//! | 3 | could not start or look, or nobody answered |
 //!
 //! What a command prints for use by others goes to stdout, what it says to people to stderr.
 
 mod ask;
+mod doctor;
 mod redirect;
 
 #[cfg(test)]
@@ -19,11 +20,12 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use hyper::Method;
 
-use crate::config::{Admin, Config, ConfigErrors, Flags, ListenAddr, Source};
+use crate::config::{Admin, Config, ConfigErrors, Flags, ListenAddr, Source, parse_duration};
 use crate::registry;
 
 /// A check failed, or the running tidegate refused.
@@ -32,6 +34,10 @@ pub const REFUSED: u8 = 1;
 pub const USAGE: u8 = 2;
 /// Could not start, or nobody answered.
 pub const UNABLE: u8 = 3;
+
+/// What a time on the command line may be.
+const TIMES: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(3600);
 
 /// Read where neither files nor flags are given.
 const DEFAULT_FILE: &str = "tidegate.toml";
@@ -61,6 +67,8 @@ enum Command {
     Check(CheckArgs),
     /// Say why a service of a running tidegate, or an endpoint of it, is in the state it is in
     Why(WhyArgs),
+    /// Say what is registered, what of it can be called from here, and what to do about the rest; changes nothing
+    Doctor(doctor::DoctorArgs),
     /// Make a running tidegate load its config again
     Reload(AskArgs),
     /// Make a running tidegate stop gracefully
@@ -131,6 +139,35 @@ fn calls_per_second(text: &str) -> Result<f64, &'static str> {
     rate.ok_or("expected calls per second, a number above 0, such as 5 or 0.5")
 }
 
+/// What a command that only looks goes by: files, an etcd, or both.
+#[derive(Args, Clone, Debug)]
+struct LookArgs {
+    /// A config file; several merge left to right [without --etcd: tidegate.toml]
+    #[arg(short, long = "config", value_name = "FILE")]
+    config: Vec<PathBuf>,
+    /// An etcd member that holds registrations; several for several members
+    #[arg(long, value_name = "URL")]
+    etcd: Vec<String>,
+}
+
+impl LookArgs {
+    fn load(&self) -> Result<Config, ExitCode> {
+        let flags = Flags {
+            etcd: self.etcd.clone(),
+            ..Flags::default()
+        };
+        let mut files = self.config.clone();
+        if files.is_empty() && self.etcd.is_empty() {
+            files.push(DEFAULT_FILE.into());
+            if !Path::new(DEFAULT_FILE).exists() {
+                let help = "expected a config, found no tidegate.toml here; give files with -c FILE, or --etcd URL";
+                return Err(complain(USAGE, help));
+            }
+        }
+        Config::load_to_look(&files, &flags).map_err(|errors| complain(USAGE, errors))
+    }
+}
+
 /// Which running tidegate is asked.
 #[derive(Args, Clone, Debug)]
 struct AskArgs {
@@ -197,6 +234,7 @@ pub fn main(commands: &Commands) -> ExitCode {
         Command::Run(args) => run(args, commands.run),
         Command::Check(args) => check(&args),
         Command::Why(args) => ask(&args.running, &Method::GET, &args.path()),
+        Command::Doctor(args) => doctor::doctor(&args),
         Command::Reload(args) => ask(&args, &Method::POST, "/reload"),
         Command::Drain(args) => ask(&args, &Method::POST, "/drain"),
         Command::Iptables(args) => redirect::redirect(&args),
@@ -275,6 +313,32 @@ fn admin(args: &AskArgs) -> Result<ListenAddr, ExitCode> {
     let off = "the config switches [admin] off: send SIGHUP or SIGTERM instead";
     let admin = config.admin.ok_or_else(|| complain(USAGE, off))?;
     Ok(admin.listen)
+}
+
+/// Waits for a look at what is registered.
+fn looking<T>(look: impl Future<Output = T>) -> Result<T, ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| complain(UNABLE, format_args!("could not begin: {error}")))?;
+    let seen = runtime.block_on(look);
+    // A name that still resolves is not waited for.
+    runtime.shutdown_background();
+    Ok(seen)
+}
+
+fn service_name(text: &str) -> Result<String, &'static str> {
+    match registry::is_name(text) {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("expected the name of a service: up to 255 bytes, no slash, no control characters")
+        }
+    }
+}
+
+fn time(text: &str) -> Result<Duration, &'static str> {
+    let time = parse_duration(text).filter(|it| TIMES.contains(it));
+    time.ok_or("expected a time from 1ms to 1h, such as 1.2s")
 }
 
 /// To stdout; a reader that has gone is no failure of ours.

@@ -30,6 +30,7 @@ mod tests;
 
 pub use index::{AddressIndex, Registered, Services};
 pub use listed::Listed;
+pub use open::open_once;
 use rewrites::{Hits, Rules};
 
 /// All registries, and this host as the classification of addresses needs it.
@@ -279,7 +280,8 @@ fn addresses(members: &Members) -> HashSet<SocketAddr> {
     members.shown.iter().filter_map(Shown::socket).collect()
 }
 
-fn dials(list: &[Member]) -> Vec<Dial> {
+/// What a cluster dials for these.
+pub(crate) fn dials(list: &[Member]) -> Vec<Dial> {
     list.iter()
         .map(|m| Dial {
             addr: m.dial.clone(),
@@ -346,7 +348,8 @@ fn findings(cluster: &Cluster, members: &Members) {
     }
 }
 
-fn member_policy(policy: &Policy, fixed: bool, rewrites: Arc<Rewrites>) -> MemberPolicy {
+/// The policy as far as membership goes; `fixed`: the service's instances stand in the config.
+pub(crate) fn member_policy(policy: &Policy, fixed: bool, rewrites: Arc<Rewrites>) -> MemberPolicy {
     let suspicious = match policy.suspicious {
         // What stands in the config is meant.
         _ if fixed => Suspicious::Allow,
@@ -361,7 +364,8 @@ fn member_policy(policy: &Policy, fixed: bool, rewrites: Arc<Rewrites>) -> Membe
     }
 }
 
-fn interfaces() -> Vec<Interface> {
+/// This host's interfaces.
+pub(crate) fn interfaces() -> Vec<Interface> {
     platform::interfaces()
         .into_iter()
         .map(|i| Interface {

@@ -8,6 +8,17 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
+mod lang;
+mod plain;
+pub mod remedy;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use lang::Lang;
+pub use plain::plain;
+pub use text::Text;
+
 macro_rules! codes {
     ($($name:ident $cause:literal,)*) => {
         /// A finding: `R…` about what is registered, `P…` about what answers there, `E…` about etcd.
@@ -28,7 +39,7 @@ macro_rules! codes {
 
             /// What is wrong, in one line.
             #[must_use]
-            pub fn cause(self) -> &'static str {
+            pub const fn cause(self) -> &'static str {
                 match self { $(Code::$name => $cause,)* }
             }
         }
@@ -118,14 +129,4 @@ impl FromStr for Code {
         let found = Code::ALL.iter().find(is_it).copied();
         found.ok_or_else(|| NoSuchCode(text.to_owned()))
     }
-}
-
-/// The language that people are spoken to in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum Lang {
-    /// English.
-    #[default]
-    En,
-    /// Chinese.
-    Zh,
 }

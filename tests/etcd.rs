@@ -11,6 +11,8 @@ mod away;
 mod listing;
 #[path = "support/etcd.rs"]
 mod support;
+#[path = "etcd/survey.rs"]
+mod survey;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -27,6 +27,7 @@ mod tests;
 
 use std::path::PathBuf;
 
+use check::Listeners;
 use load::source::{Source as Text, Sources};
 use report::Report;
 
@@ -95,6 +96,21 @@ impl Config {
     ///
     /// As [`Config::load`].
     pub fn load_with(paths: &[PathBuf], flags: &Flags) -> Result<Self, ConfigErrors> {
+        let listeners = Listeners::Needed;
+        Self::from_sources(&Self::sources(paths, flags)?, listeners, &from_environment)
+    }
+
+    /// The same for a command that only looks: it needs no listener.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::load`].
+    pub fn load_to_look(paths: &[PathBuf], flags: &Flags) -> Result<Self, ConfigErrors> {
+        let listeners = Listeners::Optional;
+        Self::from_sources(&Self::sources(paths, flags)?, listeners, &from_environment)
+    }
+
+    fn sources(paths: &[PathBuf], flags: &Flags) -> Result<Sources, ConfigErrors> {
         let mut unread = Vec::new();
         let mut sources = Sources::default();
         for path in paths {
@@ -107,7 +123,7 @@ impl Config {
             return Err(ConfigErrors(unread));
         }
         sources.0.extend(flags.source());
-        Self::from_sources(&sources, &|name| std::env::var(name).ok())
+        Ok(sources)
     }
 
     /// A config from the command line alone.
@@ -126,15 +142,17 @@ impl Config {
     /// As [`Config::load`].
     pub fn from_str(name: &str, text: &str) -> Result<Self, ConfigErrors> {
         let sources = Sources(vec![Text::new(name, text)]);
-        Self::from_sources(&sources, &|name| std::env::var(name).ok())
+        Self::from_sources(&sources, Listeners::Needed, &from_environment)
     }
 
     fn from_sources(
         sources: &Sources,
+        listeners: Listeners,
         environment: load::Environment<'_>,
     ) -> Result<Self, ConfigErrors> {
         let report = Report::new(sources);
-        let config = load::load(&report, environment).map(|root| check::check(&root, &report));
+        let config =
+            load::load(&report, environment).map(|root| check::check(&root, listeners, &report));
         match (config, report.finish()) {
             (Some(config), Ok(warnings)) => Ok(Self { warnings, ..config }),
             (_, Err(errors)) => Err(errors),
@@ -157,4 +175,8 @@ impl Config {
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings
     }
+}
+
+fn from_environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }

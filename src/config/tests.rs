@@ -43,7 +43,7 @@ fn schema(text: &str) -> BTreeSet<String> {
     let sources = Sources(vec![Text::new("everything", text)]);
     let report = Report::new(&sources);
     let root = load::load(&report, &|_| None).unwrap();
-    check::check(&root, &report);
+    check::check(&root, check::Listeners::Needed, &report);
     let schema = report.schema();
     report.finish().unwrap();
     schema

@@ -203,11 +203,19 @@ impl Host {
             && (ip.is_loopback() || ip.is_unspecified() || self.has(ip))
     }
 
-    fn has(&self, ip: IpAddr) -> bool {
+    /// Whether one of this host's interfaces has the address.
+    #[must_use]
+    pub fn has(&self, ip: IpAddr) -> bool {
         self.interfaces
             .load()
             .iter()
             .any(|interface| interface.ip.to_canonical() == ip)
+    }
+
+    /// Whether an interface of this host is in the address's network.
+    #[must_use]
+    pub fn is_on_link(&self, ip: IpAddr) -> bool {
+        self.on_link(ip.to_canonical()).is_some()
     }
 
     /// The interface whose network holds `ip`, the longest prefix first.

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::survey::{Ask, ServiceSeen, Survey};
 use super::{Instance, Known, Listing, ReadSet, Registry, Status};
 
 /// Where the instances of the config stand, as their key says.
@@ -15,6 +17,7 @@ pub(super) const KEY: &str = "config";
 /// One service's fixed addresses. It answers for any service: it belongs to one.
 #[derive(Debug)]
 pub struct Fixed {
+    set: Arc<ReadSet>,
     known: watch::Sender<Known>,
     since: SystemTime,
 }
@@ -29,14 +32,15 @@ impl Fixed {
             .into_iter()
             .map(|(address, weight, tags)| Arc::new(instance(address, weight, tags)))
             .collect();
-        let set = ReadSet {
+        let set = Arc::new(ReadSet {
             instances,
             skipped: Vec::new(),
             at: Instant::now(),
             stale: false,
-        };
+        });
         Fixed {
-            known: watch::Sender::new(Known::Read(Arc::new(set))),
+            known: watch::Sender::new(Known::Read(set.clone())),
+            set,
             since: SystemTime::now(),
         }
     }
@@ -76,5 +80,15 @@ impl Registry for Fixed {
             last_sync: Some(self.since),
             last_error: None,
         }
+    }
+
+    /// The same set for each service asked for; nothing where none is, as in [`Registry::list`].
+    fn survey(&self, ask: Ask) -> BoxFuture<'_, Survey> {
+        let seen = |name| ServiceSeen::new(name, self.set.as_ref().clone());
+        let survey = Survey {
+            services: ask.services.into_iter().map(seen).collect(),
+            ..Survey::default()
+        };
+        Box::pin(std::future::ready(survey))
     }
 }

@@ -21,6 +21,7 @@ mod layout;
 mod members;
 mod membership;
 mod names;
+mod once;
 mod remedy;
 mod rewrite;
 mod state;
@@ -30,6 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -45,8 +47,10 @@ pub use layout::{DEFAULT_WEIGHT, KITEX_PREFIX, Layout, is_name};
 pub use members::{Member, Members, Shown};
 pub use membership::{MemberPolicy, Membership, Suspicious};
 pub use names::{Found, Lookup, Resolved};
+pub use once::judge_once;
 pub use rewrite::{Rewrites, Rewritten, preview};
 pub use state::StateDir;
+use survey::{Ask, Survey};
 
 /// One registered instance of a service, as it was registered: nothing of it is checked yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,6 +154,10 @@ pub trait Registry: Send + Sync + 'static {
 
     /// How it fares now.
     fn status(&self) -> Status;
+
+    /// Looks at it once, for a person who asks: follows nothing, changes nothing, and ends within about ten seconds,
+    /// whatever the registry holds or does.
+    fn survey(&self, ask: Ask) -> BoxFuture<'_, Survey>;
 }
 
 /// Learns what happens in a registry: the metrics' side of it. Every method has an empty default.

@@ -29,9 +29,9 @@ pub struct Survey {
     /// Where else, under which prefix, services stand, and one name of each: looked for where nothing asked for was
     /// found.
     pub elsewhere: Vec<Elsewhere>,
-    /// Registrations that were left out since there are too many.
+    /// Entries that were left out since there are too many.
     pub left_out: usize,
-    /// What keeps it from being read; nothing else is known then but `members`.
+    /// What kept it from being read, or from being read to its end: what had been read by then stands.
     pub failed: Option<MemberFault>,
 }
 
@@ -58,11 +58,12 @@ pub struct MemberSeen {
 /// Why a member could not be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberFault {
-    /// E01, E02, E03 or E07.
+    /// E01, E02, E03 or E07, by the step.
     pub code: Code,
-    /// Which step failed: `name`, `route`, `port`, `answer`, `tls`, `password`, `permission`.
+    /// Which step failed: `name`, `route`, `port`, `answer`, `tls`, `password`, `permission`; `file`, where the registry
+    /// is a file: no etcd is concerned then.
     pub step: &'static str,
-    /// What it said.
+    /// What it said, and what to check.
     pub text: String,
 }
 
@@ -79,4 +80,18 @@ pub struct ServiceSeen {
     pub gone: Vec<String>,
     /// Why it could not be read.
     pub failed: Option<MemberFault>,
+}
+
+impl ServiceSeen {
+    /// A service of which nothing is known but its entries.
+    #[must_use]
+    pub fn new(name: Arc<str>, set: ReadSet) -> Self {
+        ServiceSeen {
+            name,
+            set,
+            leases: HashMap::new(),
+            gone: Vec::new(),
+            failed: None,
+        }
+    }
 }

@@ -28,7 +28,7 @@ pub(super) fn listeners<'a>(
     mut imply: impl FnMut(&Arc<str>, &mut dyn FnMut() -> Option<Arc<str>>),
 ) -> Vec<Listener> {
     let mut names = Taken::default();
-    let listeners = file.tables("listener", |table| {
+    file.tables("listener", |table| {
         let name = name(table, &mut names, "listener", "\"item\"");
         let listen = listen(table, addresses);
         let mut listener = limits(table, name, listen);
@@ -38,7 +38,11 @@ pub(super) fn listeners<'a>(
         listener.services = services(table);
         route(table, registries, &mut listener, &mut imply);
         listener
-    });
+    })
+}
+
+/// Reports that nothing listens, where that is so.
+pub(super) fn complain_of_none(file: &Section<'_>, listeners: &[Listener]) {
     if listeners.is_empty() {
         let help = "add [[listener]] with name, listen and service";
         file.report.error_nowhere(
@@ -46,7 +50,6 @@ pub(super) fn listeners<'a>(
             help,
         );
     }
-    listeners
 }
 
 /// ` in a.toml or b.toml`.

@@ -27,10 +27,19 @@ use super::report::Report;
 use registry::Registries;
 use section::{Section, Text, read_root};
 
+/// Whether a config must say where to listen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Listeners {
+    /// It is to be run.
+    Needed,
+    /// It is only looked with.
+    Optional,
+}
+
 /// Reads and checks everything; what is wrong goes to the report.
 ///
 /// The result is of use only if the report stays free of errors.
-pub(super) fn check(root: &Table, report: &Report<'_>) -> Config {
+pub(super) fn check(root: &Table, needed: Listeners, report: &Report<'_>) -> Config {
     read_root(report, root, |file| {
         let mut taken = Taken::default();
         let runtime = file.table("runtime", process::runtime).unwrap_or_default();
@@ -52,6 +61,9 @@ pub(super) fn check(root: &Table, report: &Report<'_>) -> Config {
         let listeners = listener::listeners(file, &registries, &mut taken, |name, registry| {
             service::imply(&mut services, name, registry, &defaults);
         });
+        if needed == Listeners::Needed {
+            listener::complain_of_none(file, &listeners);
+        }
         service::unreachable(report, &listeners, &named);
         let rewrites = rewrite::rewrites(file);
         let admin = process::admin(file, &mut taken);

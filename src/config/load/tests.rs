@@ -218,7 +218,7 @@ fn an_error_in_a_merged_value_names_the_file_it_came_from() {
         Source::new("base", "[runtime]\nworkers = 'x'\nhold = 'y'\n"),
         Source::new("over", "\n[runtime]\nhold = 'z'\n"),
     ]);
-    let errors = Config::from_sources(&sources, &environment)
+    let errors = Config::from_sources(&sources, Listeners::Needed, &environment)
         .unwrap_err()
         .to_string();
     assert!(

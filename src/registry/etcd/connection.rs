@@ -7,18 +7,15 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use etcd_client::{Certificate, Client, ConnectOptions, Identity, TlsOptions};
+use etcd_client::Client;
 use parking_lot::Mutex;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
+use super::dial::dial;
 use super::fault::{Fault, Kind};
 use super::options::EtcdOptions;
 use crate::registry::{Status, Watcher};
 
-/// etcd cuts connections that ping more often than every 5 s; without pings a frozen peer is never
-/// noticed.
-const PING_EVERY: Duration = Duration::from_secs(10);
-const PING_TIMEOUT: Duration = Duration::from_secs(3);
 /// After a failed connect, everybody who asks gets the same answer for so long.
 const FAILURE_HOLDS: Duration = Duration::from_millis(100);
 
@@ -132,60 +129,8 @@ impl Connection {
     async fn connect(&self, index: usize) -> Result<(Client, Arc<str>), Fault> {
         let endpoint = &self.options.endpoints[index % self.options.endpoints.len()];
         let named = |fault: Fault| fault.at(endpoint, self.options.cert.is_some());
-        let options = self.connect_options(endpoint).await.map_err(named)?;
-        let client = match self.sign_in(endpoint, options.clone(), true).await {
-            Err(fault) if fault.kind == Kind::AuthOff => {
-                self.sign_in(endpoint, options, false).await
-            }
-            other => other,
-        };
-        Ok((client.map_err(named)?, endpoint.as_str().into()))
-    }
-
-    /// Connects lazily without a user, and by asking for a token with one.
-    async fn sign_in(
-        &self,
-        endpoint: &str,
-        options: ConnectOptions,
-        as_user: bool,
-    ) -> Result<Client, Fault> {
-        let options = match (&self.options.user, &self.options.password) {
-            (Some(user), Some(password)) if as_user => options.with_user(user, password),
-            _ => options,
-        };
-        let limit = self.options.connect_timeout + self.options.request_timeout;
-        match timeout(limit, Client::connect([endpoint], Some(options))).await {
-            Ok(client) => Ok(client?),
-            Err(_) => Err(Fault::timeout("signing in", limit)),
-        }
-    }
-
-    async fn connect_options(&self, endpoint: &str) -> Result<ConnectOptions, Fault> {
-        let options = ConnectOptions::new()
-            .with_keep_alive(PING_EVERY, PING_TIMEOUT)
-            .with_connect_timeout(self.options.connect_timeout)
-            .with_timeout(self.options.request_timeout)
-            .with_require_leader(true)
-            .with_auto_token_refresh(true);
-        if !endpoint.starts_with("https://") {
-            return Ok(options);
-        }
-        Ok(options.with_tls(self.tls().await?))
-    }
-
-    async fn tls(&self) -> Result<TlsOptions, Fault> {
-        let mut tls = TlsOptions::new();
-        tls = match &self.options.ca {
-            Some(ca) => tls.ca_certificate(Certificate::from_pem(read(ca).await?)),
-            None => tls.with_enabled_roots(),
-        };
-        if let (Some(cert), Some(key)) = (&self.options.cert, &self.options.key) {
-            tls = tls.identity(Identity::from_pem(read(cert).await?, read(key).await?));
-        }
-        if let Some(domain) = &self.options.domain {
-            tls = tls.domain_name(domain);
-        }
-        Ok(tls)
+        let client = dial(&self.options, endpoint).await.map_err(named)?;
+        Ok((client, endpoint.as_str().into()))
     }
 
     /// etcd just said how things stand.
@@ -223,13 +168,4 @@ impl Connection {
         }
         self.watcher.up(answers);
     }
-}
-
-async fn read(path: &std::path::Path) -> Result<Vec<u8>, Fault> {
-    tokio::fs::read(path).await.map_err(|error| {
-        Fault::new(
-            Kind::Away,
-            format!("the TLS file {} cannot be read: {error}", path.display()),
-        )
-    })
 }

@@ -46,16 +46,27 @@ impl Fault {
         Fault::new(Kind::Away, format!("no answer to {what} within {after:?}"))
     }
 
-    /// The same with the endpoint it came from. An etcd that misses a client certificate accepts the
-    /// connection and closes it, most often without a word: the hint is ours.
+    /// The same with the endpoint it came from.
     pub(super) fn at(self, endpoint: &str, has_certificate: bool) -> Self {
+        let hinted = self.hinted(endpoint, has_certificate);
+        Fault::new(hinted.kind, format!("{endpoint}: {}", hinted.text))
+    }
+
+    /// An etcd that misses a client certificate accepts the connection and closes it, most often without a word: the
+    /// hint is ours.
+    pub(super) fn hinted(self, endpoint: &str, has_certificate: bool) -> Self {
         const CLOSED: [&str; 4] = ["broken pipe", "closed", "reset", "fatal alert"];
         let closed = self.kind == Kind::Away && CLOSED.iter().any(|word| self.text.contains(word));
-        let hint = match endpoint.starts_with("https://") && closed && !has_certificate {
-            true => " (does etcd want a client certificate? give cert and key)",
-            false => "",
-        };
-        Fault::new(self.kind, format!("{endpoint}: {}{hint}", self.text))
+        match endpoint.starts_with("https://") && closed && !has_certificate {
+            true => Fault::new(
+                self.kind,
+                format!(
+                    "{} (does etcd want a client certificate? give cert and key)",
+                    self.text
+                ),
+            ),
+            false => self,
+        }
     }
 
     /// Only a person can change it.

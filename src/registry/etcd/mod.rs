@@ -8,18 +8,22 @@
 //! is away.
 
 mod connection;
+mod dial;
 mod fault;
 mod follow;
 mod listing;
 mod options;
 mod read;
 mod service;
+mod survey;
 mod table;
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
+use super::survey::{Ask, Survey};
 use super::{Known, Listing, Registry, Status, Watcher};
 use connection::Connection;
 
@@ -60,5 +64,10 @@ impl Registry for Etcd {
 
     fn status(&self) -> Status {
         self.connection.status()
+    }
+
+    /// On connections of its own, one to each endpoint.
+    fn survey(&self, ask: Ask) -> BoxFuture<'_, Survey> {
+        Box::pin(survey::survey(self.connection.options(), ask))
     }
 }

@@ -5,14 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::survey::{Ask, Survey};
 use super::{Instance, Known, Listing, ReadSet, Registry, Status, Watcher};
 
 mod notice;
 mod parse;
+mod survey;
 #[cfg(test)]
 mod tests;
 
@@ -37,7 +40,7 @@ pub struct FileOptions {
 
 /// A registry in a file. A file that is missing or broken keeps the last good set.
 pub struct FileRegistry {
-    name: String,
+    options: FileOptions,
     sets: watch::Receiver<Option<Sets>>,
     status: Arc<Mutex<Status>>,
 }
@@ -63,7 +66,7 @@ impl FileRegistry {
         let (sender, sets) = watch::channel(None);
         let status = Arc::new(Mutex::new(Status::default()));
         let reader = Reader {
-            path: options.path,
+            path: options.path.clone(),
             sender,
             status: Arc::clone(&status),
             watcher,
@@ -72,16 +75,27 @@ impl FileRegistry {
         };
         tokio::spawn(reader.run());
         FileRegistry {
-            name: options.name,
+            options,
             sets,
             status,
+        }
+    }
+
+    /// Watches nothing, and so needs no runtime: for [`Registry::survey`] alone. What it is asked to follow stays
+    /// unread.
+    #[must_use]
+    pub fn unwatched(options: FileOptions) -> Self {
+        FileRegistry {
+            options,
+            sets: watch::Sender::new(None).subscribe(),
+            status: Arc::default(),
         }
     }
 }
 
 impl Registry for FileRegistry {
     fn name(&self) -> &str {
-        &self.name
+        &self.options.name
     }
 
     fn watch(&self, service: &str) -> watch::Receiver<Known> {
@@ -98,6 +112,11 @@ impl Registry for FileRegistry {
 
     fn status(&self) -> Status {
         self.status.lock().clone()
+    }
+
+    /// Reads the file anew.
+    fn survey(&self, ask: Ask) -> BoxFuture<'_, Survey> {
+        Box::pin(survey::survey(&self.options.path, ask))
     }
 }
 

@@ -228,3 +228,36 @@ async fn the_services_of_the_file_are_listed_by_what_their_names_begin_with() {
     sees(&mut all, &["shop.b", "user"]).await;
     sees(&mut shop, &["shop.b"]).await;
 }
+
+#[tokio::test]
+async fn one_look_reads_the_file_without_watching_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("items.toml");
+    let registry = FileRegistry::unwatched(FileOptions {
+        name: "file".to_owned(),
+        path: path.clone(),
+    });
+    let failed = registry.survey(Ask::default()).await.failed.unwrap();
+    assert_eq!(failed.step, "file");
+    assert!(failed.text.contains("items.toml"), "{}", failed.text);
+
+    std::fs::write(&path, text(&["10.0.0.1:1", "10.0.0.2:1"])).unwrap();
+    let all = registry.survey(Ask::default()).await;
+    assert!(all.failed.is_none() && all.members.is_empty());
+    assert_eq!(
+        all.names.iter().map(|it| &**it).collect::<Vec<_>>(),
+        ["item"]
+    );
+    assert_eq!(all.services[0].set.instances.len(), 2);
+    let services = vec!["itme".into(), "item".into()];
+    let asked = registry.survey(Ask { services }).await.services;
+    let counts: Vec<_> = asked
+        .iter()
+        .map(|it| (&*it.name, it.set.instances.len()))
+        .collect();
+    assert_eq!(counts, [("itme", 0), ("item", 2)]);
+
+    std::fs::write(&path, "[[instance]]\naddress = 1\n").unwrap();
+    let broken = registry.survey(Ask::default()).await.failed.unwrap();
+    assert!(broken.text.contains("items.toml:"), "{}", broken.text);
+}

@@ -252,7 +252,9 @@ fn a_later_file_changes_a_named_rule_and_adds_others() {
                 [[listener]]\nname='l'\nlisten='[::1]:1'\n";
     let over = "[[rewrite]]\nname='a'\nhost='127.0.0.1'\n[[rewrite]]\nservice='z'\nport=2\n";
     let sources = Sources(vec![Source::new("base", base), Source::new("over", over)]);
-    let config = crate::config::Config::from_sources(&sources, &|_| None).unwrap();
+    let config =
+        crate::config::Config::from_sources(&sources, crate::config::Listeners::Needed, &|_| None)
+            .unwrap();
     let words: Vec<String> = config.rewrites.iter().map(ToString::to_string).collect();
     assert_eq!(
         words,

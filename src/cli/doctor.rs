@@ -1,0 +1,149 @@
+//! `tidegate doctor`.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::{Done, LookArgs, REFUSED, UNABLE, complain, looking, service_name, time};
+use crate::doctor::text::{Look, render};
+use crate::doctor::{Asked, Report, examine, json::Json};
+use crate::finding::Lang;
+use crate::probe::Plan;
+
+/// How long an idle connection is held unless told otherwise: longer than older Kitex servers on Windows do.
+const IDLE: &str = "6s";
+/// The width of what is no terminal.
+const WIDTH: usize = 80;
+
+/// What is looked at, and how it is said.
+#[derive(Args, Clone, Debug)]
+pub(super) struct DoctorArgs {
+    /// The services; without any all that are registered
+    #[arg(value_name = "SERVICE", value_parser = service_name)]
+    services: Vec<String>,
+    #[command(flatten)]
+    config: LookArgs,
+    /// Send each server a call of a method that cannot exist, to see whether it answers; a generic server sees it
+    #[arg(long)]
+    call: bool,
+    /// Hold an idle connection to each server, to see whether it closes it
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = IDLE, value_parser = time)]
+    idle: Option<Duration>,
+    /// The longest that a connect may take
+    #[arg(long, value_name = "TIME", default_value = "1.2s", value_parser = time)]
+    timeout: Duration,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// The language [default: the locale's]
+    #[arg(long, value_enum)]
+    lang: Option<Lang>,
+    /// Colours: auto, where it is a terminal
+    #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
+    color: When,
+}
+
+/// Whether there are colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum When {
+    /// Where stdout is a terminal and NO_COLOR is not set.
+    Auto,
+    /// Also where it is not.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+impl When {
+    fn holds(self) -> bool {
+        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
+        match self {
+            When::Auto => io::stdout().is_terminal() && !unwanted,
+            When::Always => true,
+            When::Never => false,
+        }
+    }
+}
+
+impl DoctorArgs {
+    fn plan(&self) -> Plan {
+        Plan {
+            connect: self.timeout,
+            call: self.call,
+            idle: self.idle,
+            ..Plan::default()
+        }
+    }
+
+    fn lang(&self) -> Lang {
+        self.lang.unwrap_or_else(Lang::of_environment)
+    }
+}
+
+pub(super) fn doctor(args: &DoctorArgs) -> Done {
+    let config = args.config.load()?;
+    let mut services: Vec<Arc<str>> = Vec::new();
+    for name in &args.services {
+        if !services.iter().any(|it| **it == **name) {
+            services.push(name.as_str().into());
+        }
+    }
+    let plan = args.plan();
+    let asked = Asked { services, plan };
+    let bar = progress();
+    let moved = |done: usize, of: usize| {
+        bar.set_length(of as u64);
+        bar.set_position(done as u64);
+    };
+    let report = looking(examine(&config, &asked, &moved))?;
+    bar.finish_and_clear();
+    let report = report.map_err(|why| complain(UNABLE, why))?;
+    print(&report, args).map_err(|error| complain(REFUSED, error))?;
+    Ok(report.summary().exit.into())
+}
+
+/// On stderr, if that is a terminal.
+fn progress() -> ProgressBar {
+    let target = match io::stderr().is_terminal() {
+        true => ProgressDrawTarget::stderr(),
+        false => ProgressDrawTarget::hidden(),
+    };
+    let bar = ProgressBar::with_draw_target(None, target);
+    // The template is a constant; a bar of another look does as well.
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// To stdout; a reader that has gone is no failure of ours.
+fn print(report: &Report, args: &DoctorArgs) -> io::Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let lang = args.lang();
+    let printed = if args.json {
+        serde_json::to_writer_pretty(&mut out, &Json(report, lang))
+            .map_err(io::Error::from)
+            .and_then(|()| writeln!(out))
+    } else {
+        let look = Look {
+            lang,
+            colour: args.color.holds(),
+            width: width(),
+        };
+        out.write_all(render(report, &args.plan(), look).as_bytes())
+    };
+    match printed.and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}
+
+/// The terminal's width; its own where it says one.
+fn width() -> usize {
+    let columns = std::env::var("COLUMNS").ok().and_then(|it| it.parse().ok());
+    let columns = columns.filter(|_| io::stdout().is_terminal());
+    columns.unwrap_or(WIDTH).min(120)
+}

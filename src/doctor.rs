@@ -1,0 +1,154 @@
+//! `tidegate doctor`: what is registered, what of it can be called from here, and what to do about the rest.
+//!
+//! | step | |
+//! |---|---|
+//! | [`places`] | the registries of the config, and the services that stand in it; each is surveyed once |
+//! | [`case`] | every registration is judged as a running tidegate would: rewritten, resolved, classified |
+//! | [`round`] | every address that would be dialled is tried once, some at a time |
+//! | [`case`] | registrations and what was seen, to findings |
+//! | [`whole`] | findings about services and registries as a whole |
+//! | here | services with an accused registration are looked at again: what has gone meanwhile is no finding |
+//!
+//! What it comes to is a [`Report`], printed by [`text`] for people and by [`json`] for programs. Nothing is ever written
+//! anywhere, and without [`Plan::call`] no call is sent.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::discovery;
+use crate::finding::Code;
+use crate::probe::{Plan, Seen};
+use crate::registry::survey::Survey;
+use crate::registry::{DialAddr, Host};
+
+pub mod case;
+pub mod here;
+pub mod json;
+mod page;
+pub mod places;
+pub mod report;
+pub mod round;
+pub mod text;
+mod whole;
+pub mod words;
+
+pub use report::Report;
+
+use case::Case;
+use places::Place;
+
+/// What is asked.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    /// These services, each once; all, where it names none.
+    pub services: Vec<Arc<str>>,
+    /// What is done at each address.
+    pub plan: Plan,
+}
+
+/// Learns how far it is: addresses done, and how many there are.
+pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
+
+/// What was seen at the addresses.
+type Looks = HashMap<DialAddr, Seen>;
+
+/// Looks at everything that is asked for.
+///
+/// # Errors
+///
+/// A registry whose options make no sense: a certificate that cannot be read, a URL that is none.
+pub async fn examine(
+    config: &Config,
+    asked: &Asked,
+    progress: Progress<'_>,
+) -> Result<Report, String> {
+    let host = this_host(config);
+    let places = places::open(config, &host).await?;
+    let surveys = places::survey(&places, config, &asked.services).await;
+    let mut cases = case::judge(config, &places, &surveys, &host).await;
+    let mut looks = Looks::new();
+    round::look(&cases, &asked.plan, &mut looks, progress).await;
+    settle(
+        config, asked, &places, &host, &mut cases, &mut looks, progress,
+    )
+    .await;
+    Ok(report(&places, &surveys, cases, &looks, &host).await)
+}
+
+/// The services with an accused registration are surveyed once more and take the place of what was seen of them first:
+/// an entry that has gone meanwhile was a server that stopped, one that was put again is tried again.
+async fn settle(
+    config: &Config,
+    asked: &Asked,
+    places: &[Place],
+    host: &Arc<Host>,
+    cases: &mut [Case],
+    looks: &mut Looks,
+    progress: Progress<'_>,
+) {
+    let is_accused = |case: &Case| case.is_accused(places, looks, host);
+    let accused: Vec<usize> = (0..cases.len())
+        .filter(|at| is_accused(&cases[*at]))
+        .collect();
+    let names = accused.iter().map(|at| {
+        let case = &cases[*at];
+        (case.place, case.seen.name.clone())
+    });
+    let surveys = places::survey_again(places, names).await;
+    let mut again = case::judge(config, places, &surveys, host).await;
+    for case in &again {
+        let before = cases.iter().find(|it| it.is_same(case));
+        before.into_iter().for_each(|it| it.forget(case, looks));
+    }
+    round::look(&again, &asked.plan, looks, progress).await;
+    for case in cases {
+        if let Some(at) = again
+            .iter()
+            .position(|it| it.is_same(case) && it.was_read())
+        {
+            *case = again.swap_remove(at);
+        }
+    }
+}
+
+async fn report(
+    places: &[Place],
+    surveys: &[(usize, Survey)],
+    cases: Vec<Case>,
+    looks: &Looks,
+    host: &Host,
+) -> Report {
+    let registries = whole::registries(places, surveys);
+    let left = whole::unregistered(&cases, host).await;
+    let mut services = Vec::with_capacity(cases.len());
+    for (at, case) in cases.into_iter().enumerate() {
+        let place = &places[case.place];
+        let survey = surveys.iter().find(|(place, _)| *place == case.place);
+        let mut findings = survey.map_or(Vec::new(), |(_, survey)| {
+            whole::service(place, survey, &case)
+        });
+        findings.extend(left.get(&at).into_iter().flatten().cloned());
+        let mut service = case.report(places, looks, host, findings);
+        here::find_hosts(&mut service, place, host).await;
+        services.push(service);
+    }
+    Report {
+        registries,
+        services,
+    }
+}
+
+/// This host as a running tidegate would see it, with the listeners of the config though nothing listens now.
+fn this_host(config: &Config) -> Arc<Host> {
+    let listeners = config.listeners.iter().map(|it| match &it.listen {
+        crate::config::ListenAddr::Tcp(addr) => DialAddr::Tcp(*addr),
+        crate::config::ListenAddr::Unix(path) => DialAddr::Unix(path.as_path().into()),
+    });
+    Arc::new(Host::new(discovery::interfaces(), listeners.collect()))
+}
+
+/// Whether the registration, as it is registered, means another host for everybody who reads it.
+fn names_no_host(code: Code) -> bool {
+    matches!(code, Code::R01 | Code::R02 | Code::R03 | Code::R17)
+}

@@ -1,0 +1,188 @@
+//! One service as it was surveyed and judged, and what its findings are once its addresses were tried.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Looks;
+use super::places::Place;
+use super::report::{Entry, ServiceReport, Verdict, Whole};
+use crate::config::Config;
+use crate::diagnosis::{self, Facts, Lease};
+use crate::discovery::member_policy;
+use crate::finding::Code;
+use crate::probe::Connect;
+use crate::registry::survey::{ServiceSeen, Survey};
+use crate::registry::{DialAddr, Host, Instance, Members, Rewrites, Shown, judge_once};
+
+/// How long the host names of all services together may take to resolve.
+const NAMES_PATIENCE: Duration = Duration::from_secs(6);
+
+/// See the module.
+pub struct Case {
+    /// The number of the place where it is registered.
+    pub place: usize,
+    /// What is registered.
+    pub seen: ServiceSeen,
+    /// What a running tidegate would make of that.
+    pub members: Members,
+}
+
+/// Judges all services of some surveys, by the policies and rewrite rules of the config.
+pub async fn judge(
+    config: &Config,
+    places: &[Place],
+    surveys: &[(usize, Survey)],
+    host: &Arc<Host>,
+) -> Vec<Case> {
+    let rules = Rewrites::new(&config.rewrites);
+    let each = surveys.iter().flat_map(|(at, survey)| {
+        let services = survey.services.iter();
+        services.map(|service| (*at, service))
+    });
+    let services: Vec<(usize, &ServiceSeen)> = each.collect();
+    let with_policy = services.iter().map(|(at, service)| {
+        let policy = config.policy_of(&service.name);
+        let rules = Arc::new(rules.of(&service.name));
+        (
+            &service.set,
+            member_policy(policy, places[*at].is_static(), rules),
+        )
+    });
+    let sets: Vec<_> = with_policy.collect();
+    let members = judge_once(&sets, host, NAMES_PATIENCE).await;
+    let cases = services.into_iter().zip(members);
+    cases
+        .map(|((place, service), members)| Case {
+            place,
+            seen: service.clone(),
+            members,
+        })
+        .collect()
+}
+
+impl Case {
+    /// Whether it is the same service of the same place.
+    #[must_use]
+    pub fn is_same(&self, other: &Case) -> bool {
+        self.place == other.place && self.seen.name == other.seen.name
+    }
+
+    /// Whether it could be read.
+    #[must_use]
+    pub fn was_read(&self) -> bool {
+        self.seen.failed.is_none()
+    }
+
+    /// What would be dialled for it.
+    pub fn dials(&self) -> impl Iterator<Item = &DialAddr> {
+        self.members.shown.iter().filter_map(|it| it.dial.as_ref())
+    }
+
+    /// Whether something is held against one of its registrations.
+    #[must_use]
+    pub fn is_accused(&self, places: &[Place], looks: &Looks, host: &Host) -> bool {
+        let entries = self.entries(places, looks, host);
+        entries.iter().any(|it| it.verdict == Verdict::Wrong)
+    }
+
+    /// Forgets what was seen at addresses that were registered again meanwhile, as `now` says.
+    pub fn forget(&self, now: &Case, looks: &mut Looks) {
+        let revision = |case: &Case, dial: &DialAddr| {
+            let mut shown = case.members.shown.iter();
+            shown
+                .find(|it| it.dial.as_ref() == Some(dial))
+                .map(|it| it.instance.revision)
+        };
+        for dial in now.dials() {
+            if revision(self, dial) != revision(now, dial) {
+                looks.remove(dial);
+            }
+        }
+    }
+
+    /// What is reported of it.
+    #[must_use]
+    pub fn report(
+        self,
+        places: &[Place],
+        looks: &Looks,
+        host: &Host,
+        findings: Vec<Whole>,
+    ) -> ServiceReport {
+        ServiceReport {
+            entries: self.entries(places, looks, host),
+            unread: !self.was_read(),
+            registry: places[self.place].name.clone(),
+            name: self.seen.name,
+            skipped: self.seen.set.skipped,
+            findings,
+        }
+    }
+
+    fn entries(&self, places: &[Place], looks: &Looks, host: &Host) -> Vec<Entry> {
+        let alone = places[self.place].alone;
+        let shown = self.members.shown.iter();
+        let mut entries: Vec<Entry> = shown
+            .map(|shown| self.entry(shown, looks, host, alone))
+            .collect();
+        let of_one = |a: &Entry, b: &Entry| Arc::ptr_eq(a.instance(), b.instance());
+        entries.chunk_by_mut(of_one).for_each(settle);
+        entries
+    }
+
+    fn entry(&self, shown: &Shown, looks: &Looks, host: &Host, alone: bool) -> Entry {
+        let seen = shown.dial.as_ref().and_then(|it| looks.get(it));
+        let registered: Vec<Code> = shown.code.iter().chain(&shown.more).copied().collect();
+        let lease = self.seen.leases.get(&shown.instance.key).copied();
+        let lease = lease.unwrap_or_default();
+        let tcp = shown.dial.as_ref().and_then(DialAddr::tcp);
+        let codes = diagnosis::findings(&Facts {
+            class: shown.dialled_class(),
+            registered: &registered,
+            seen,
+            lease,
+            on_link: tcp.is_some_and(|it| host.is_on_link(it.ip())),
+            alone,
+        });
+        Entry {
+            shown: shown.clone(),
+            lease,
+            seen: seen.cloned(),
+            codes,
+            verdict: Verdict::Unknown,
+            host: None,
+        }
+    }
+}
+
+/// Says what comes of a registration. Where its host name has several addresses and one works, callers go on to that
+/// one from those that say at once that nobody is there.
+fn settle(entries: &mut [Entry]) {
+    let works = |it: &Entry| it.connect().is_some() && !it.is_accused();
+    if entries.len() > 1 && entries.iter().any(works) {
+        let passed_over = entries.iter_mut().filter(|it| {
+            let connect = it.seen.as_ref().map(|it| &it.connect);
+            matches!(connect, Some(Connect::Refused(_) | Connect::Unreachable(_)))
+        });
+        passed_over.for_each(|it| it.codes.retain(|code| code.is_note()));
+    }
+    let verdict = verdict(entries);
+    entries.iter_mut().for_each(|it| it.verdict = verdict);
+}
+
+fn verdict(entries: &[Entry]) -> Verdict {
+    if entries.iter().any(Entry::is_accused) {
+        return Verdict::Wrong;
+    }
+    let works = entries.iter().any(|it| it.connect().is_some());
+    match works {
+        true => Verdict::Reachable,
+        false => Verdict::Unknown,
+    }
+}
+
+/// The lease of an instance, for those who ask by its key.
+#[must_use]
+pub fn lease_of(seen: &ServiceSeen, instance: &Instance) -> Lease {
+    seen.leases.get(&instance.key).copied().unwrap_or_default()
+}

@@ -1,0 +1,353 @@
+//! The report as JSON: stable, see `docs/doctor.md`. It is written as it goes, so that a large one takes no memory.
+
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
+use super::report::{Entry, RegistryReport, Report, ServiceReport, Summary, What, Whole};
+use super::words;
+use crate::diagnosis::Lease;
+use crate::finding::remedy::{Remedy, Subject, remedies};
+use crate::finding::{Code, Lang};
+use crate::probe::{Called, Connect, Idle, Seen, Spoke};
+use crate::registry::survey::MemberSeen;
+
+/// A report in a language: that of the remedies.
+pub struct Json<'a>(pub &'a Report, pub Lang);
+
+/// A part of it.
+struct In<'a, T>(&'a T, Lang);
+
+/// Some parts of it.
+struct Each<'a, T>(&'a [T], Lang);
+
+impl<'a, T> Serialize for Each<'a, T>
+where
+    In<'a, T>: Serialize,
+{
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.0.iter().map(|it| In(it, self.1)))
+    }
+}
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Self(report, lang) = *self;
+        let mut out = to.serialize_struct("Report", 3)?;
+        out.serialize_field("registries", &Each(&report.registries, lang))?;
+        out.serialize_field("services", &Each(&report.services, lang))?;
+        out.serialize_field("summary", &report.summary())?;
+        out.end()
+    }
+}
+
+impl Serialize for In<'_, RegistryReport> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Self(it, lang) = *self;
+        let mut out = to.serialize_struct("Registry", 5)?;
+        out.serialize_field("name", &*it.name)?;
+        out.serialize_field("kind", it.kind)?;
+        out.serialize_field("members", &Each(&it.members, lang))?;
+        out.serialize_field("findings", &Wholes("", &it.findings, lang))?;
+        out.serialize_field("left_out", &it.left_out)?;
+        out.end()
+    }
+}
+
+impl Serialize for In<'_, MemberSeen> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let it = self.0;
+        let fault = it.answer.as_ref().err();
+        let mut out = to.serialize_struct("Member", 6)?;
+        out.serialize_field("endpoint", &it.endpoint)?;
+        let took = it.answer.as_ref().ok();
+        out.serialize_field("took_seconds", &took.map(std::time::Duration::as_secs_f64))?;
+        out.serialize_field("code", &fault.map(|it| it.code))?;
+        out.serialize_field("step", &fault.map(|it| it.step))?;
+        out.serialize_field("said", &fault.map(|it| &it.text))?;
+        out.serialize_field("advertises_loopback", &it.advertises_loopback)?;
+        out.end()
+    }
+}
+
+impl Serialize for In<'_, ServiceReport> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Self(it, lang) = *self;
+        let mut out = to.serialize_struct("Service", 7)?;
+        out.serialize_field("name", &*it.name)?;
+        out.serialize_field("registry", &*it.registry)?;
+        out.serialize_field("registered", &it.registered())?;
+        out.serialize_field("reachable", &it.count(super::report::Verdict::Reachable))?;
+        out.serialize_field("findings", &Wholes(&it.name, &it.findings, lang))?;
+        let skipped = it.skipped.iter().map(|it| Said {
+            key: Some(&it.key),
+            code: it.code,
+            said: &it.why,
+        });
+        out.serialize_field("skipped", &skipped.collect::<Vec<_>>())?;
+        out.serialize_field("instances", &Entries(it, lang))?;
+        out.end()
+    }
+}
+
+#[derive(Serialize)]
+struct Said<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+    code: Code,
+    said: &'a str,
+}
+
+/// The findings about a service, or about no service in particular.
+struct Wholes<'a>(&'a str, &'a [Whole], Lang);
+
+impl Serialize for Wholes<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Self(service, all, lang) = *self;
+        to.collect_seq(all.iter().map(|it| {
+            let helps = it.remedies(service, lang);
+            WholeJson {
+                code: it.code,
+                said: words::whole(service, it, lang),
+                remedies: helps.iter().map(|help| Help::new(it.code, help)).collect(),
+            }
+        }))
+    }
+}
+
+#[derive(Serialize)]
+struct WholeJson {
+    code: Code,
+    said: String,
+    remedies: Vec<Help>,
+}
+
+#[derive(Serialize)]
+struct Help {
+    code: Code,
+    what: String,
+    paste: Option<String>,
+}
+
+impl Help {
+    fn new(code: Code, it: &Remedy) -> Self {
+        Self {
+            code,
+            what: it.what.clone(),
+            paste: it.paste.clone(),
+        }
+    }
+}
+
+impl Whole {
+    /// What helps, of this service.
+    #[must_use]
+    pub fn remedies(&self, service: &str, lang: Lang) -> Vec<Remedy> {
+        let mut subject = Subject {
+            service,
+            ..Subject::default()
+        };
+        match &self.what {
+            What::NoService {
+                nearest, elsewhere, ..
+            } => {
+                subject.nearest = nearest.as_deref();
+                subject.prefix = elsewhere.first().map(|it| &*it.prefix);
+            }
+            What::Nothing { elsewhere, .. } => {
+                subject.prefix = elsewhere.first().map(|it| &*it.prefix);
+            }
+            What::Begins(longer) => subject.nearest = longer.first().map(|it| &**it),
+            What::Unregistered(address) => subject.address = address,
+            What::Member { endpoint, .. }
+            | What::Advertises { endpoint, .. }
+            | What::Slow { endpoint, .. } => subject.address = endpoint,
+            What::Unread { .. } | What::Empty => {}
+        }
+        remedies(self.code, &subject, lang)
+    }
+}
+
+impl Entry {
+    /// What helps with one of its findings.
+    #[must_use]
+    pub fn remedies(&self, service: &str, code: Code, lang: Lang) -> Vec<Remedy> {
+        let subject = Subject {
+            service,
+            address: &self.instance().address,
+            key: &self.instance().key,
+            host: self.host,
+            ..Subject::default()
+        };
+        remedies(code, &subject, lang)
+    }
+}
+
+/// The entries of a service.
+struct Entries<'a>(&'a ServiceReport, Lang);
+
+impl Serialize for Entries<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Self(service, lang) = *self;
+        to.collect_seq(service.entries.iter().map(|entry| EntryJson {
+            service: &service.name,
+            entry,
+            lang,
+        }))
+    }
+}
+
+struct EntryJson<'a> {
+    service: &'a str,
+    entry: &'a Entry,
+    lang: Lang,
+}
+
+impl Serialize for EntryJson<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let it = self.entry;
+        let shown = &it.shown;
+        let rule = shown.rewritten.as_ref().map(|it| &*it.rule);
+        let mut out = to.serialize_struct("Instance", 12)?;
+        out.serialize_field("key", &it.instance().key)?;
+        out.serialize_field("address", &it.instance().address)?;
+        out.serialize_field("class", shown.dialled_class().label())?;
+        out.serialize_field("dials", &shown.dial.as_ref().map(ToString::to_string))?;
+        out.serialize_field("rewritten_by", &rule)?;
+        out.serialize_field("used", &shown.used)?;
+        out.serialize_field("why", &shown.why)?;
+        out.serialize_field("lease", &lease(it.lease))?;
+        out.serialize_field("verdict", it.verdict.label())?;
+        out.serialize_field("codes", &it.codes)?;
+        out.serialize_field("seen", &it.seen.as_ref().map(SeenJson::new))?;
+        out.serialize_field("remedies", &self.remedies())?;
+        out.end()
+    }
+}
+
+impl EntryJson<'_> {
+    fn remedies(&self) -> Vec<Help> {
+        let helps = |code: &Code| {
+            let all = self.entry.remedies(self.service, *code, self.lang);
+            let helps = all.iter().map(|it| Help::new(*code, it));
+            helps.collect::<Vec<_>>()
+        };
+        let accusing = self.entry.codes.iter().filter(|code| !code.is_note());
+        accusing.flat_map(helps).collect()
+    }
+}
+
+#[derive(Serialize)]
+struct LeaseJson {
+    granted_seconds: f64,
+    left_seconds: f64,
+}
+
+fn lease(lease: Lease) -> Option<LeaseJson> {
+    match lease {
+        Lease::Unknown | Lease::None => None,
+        Lease::Held { granted, left } => Some(LeaseJson {
+            granted_seconds: granted.as_secs_f64(),
+            left_seconds: left.as_secs_f64(),
+        }),
+    }
+}
+
+#[derive(Serialize)]
+struct SeenJson<'a> {
+    connect: &'static str,
+    seconds: Option<f64>,
+    said: Option<&'a str>,
+    spoke: Option<SpokeJson<'a>>,
+    call: Option<CallJson<'a>>,
+    idle: Option<IdleJson>,
+}
+
+#[derive(Serialize)]
+struct SpokeJson<'a> {
+    protocol: &'static str,
+    said: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct CallJson<'a> {
+    result: &'static str,
+    seconds: Option<f64>,
+    said: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct IdleJson {
+    result: &'static str,
+    seconds: f64,
+}
+
+impl<'a> SeenJson<'a> {
+    fn new(seen: &'a Seen) -> Self {
+        let (connect, seconds, said) = match &seen.connect {
+            Connect::Open(took) => ("open", Some(*took), None),
+            Connect::Refused(took) => ("refused", Some(*took), None),
+            Connect::TimedOut(took) => ("timed_out", Some(*took), None),
+            Connect::Reset(took) => ("reset", Some(*took), None),
+            Connect::Unreachable(said) => ("unreachable", None, Some(&**said)),
+            Connect::NoSocket(said) => ("no_socket", None, Some(&**said)),
+            Connect::Ours(said) => ("ours", None, Some(&**said)),
+        };
+        Self {
+            connect,
+            seconds: seconds.map(|it| it.as_secs_f64()),
+            said,
+            spoke: seen.spoke.as_ref().map(spoke),
+            call: seen.call.as_ref().map(call),
+            idle: seen.idle.map(idle),
+        }
+    }
+}
+
+fn spoke(spoke: &Spoke) -> SpokeJson<'_> {
+    let (protocol, said) = match spoke {
+        Spoke::Http(said) => ("http", Some(&**said)),
+        Spoke::Http2 => ("http2", None),
+        Spoke::Tls => ("tls", None),
+        Spoke::Redis => ("redis", None),
+        Spoke::MySql => ("mysql", None),
+        Spoke::Ssh(said) => ("ssh", Some(&**said)),
+        Spoke::Other(said) => ("other", Some(&**said)),
+    };
+    SpokeJson { protocol, said }
+}
+
+fn call(call: &Called) -> CallJson<'_> {
+    let (result, after, said) = match call {
+        Called::Answered(after, said) => ("answered", Some(after), Some(&**said)),
+        Called::Silent(after) => ("silent", Some(after), None),
+        Called::Closed => ("closed", None, None),
+    };
+    CallJson {
+        result,
+        seconds: after.map(std::time::Duration::as_secs_f64),
+        said,
+    }
+}
+
+fn idle(idle: Idle) -> IdleJson {
+    let (result, after) = match idle {
+        Idle::Closed(after) => ("closed", after),
+        Idle::Open(after) => ("open", after),
+    };
+    IdleJson {
+        result,
+        seconds: after.as_secs_f64(),
+    }
+}
+
+impl Serialize for Summary {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut out = to.serialize_struct("Summary", 5)?;
+        out.serialize_field("registrations", &self.registrations)?;
+        out.serialize_field("services", &self.services)?;
+        out.serialize_field("reachable", &self.reachable)?;
+        out.serialize_field("wrong", &self.wrong)?;
+        out.serialize_field("exit", &self.exit)?;
+        out.end()
+    }
+}

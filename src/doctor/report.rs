@@ -1,0 +1,264 @@
+//! What `doctor` found, as data.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::diagnosis::Lease;
+use crate::finding::Code;
+use crate::probe::{Connect, Seen};
+use crate::registry::survey::{Elsewhere, MemberSeen};
+use crate::registry::{Instance, Shown, Skipped};
+
+/// All of it.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// The registries that were looked at, in the order of the config.
+    pub registries: Vec<RegistryReport>,
+    /// The services, in the order in which they were asked for; else by registry and name.
+    pub services: Vec<ServiceReport>,
+}
+
+/// One registry.
+#[derive(Debug)]
+pub struct RegistryReport {
+    /// Its name in the config.
+    pub name: Arc<str>,
+    /// `etcd` or `file`.
+    pub kind: &'static str,
+    /// Its members, as they answered.
+    pub members: Vec<MemberSeen>,
+    /// What is wrong with it as a whole.
+    pub findings: Vec<Whole>,
+    /// Nothing could be read of it.
+    pub unread: bool,
+    /// Registrations that were not looked at since there are too many.
+    pub left_out: usize,
+}
+
+/// A finding about a service or a registry as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whole {
+    /// Which finding it is.
+    pub code: Code,
+    /// What was seen.
+    pub what: What,
+}
+
+/// What was seen of a service or a registry as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// No service of this name is there.
+    NoService {
+        /// What stands before the services' names; `None` where the registry has no such thing.
+        prefix: Option<String>,
+        /// How many services are there; `None` where that could not be read.
+        services: Option<usize>,
+        /// The nearest of their names.
+        nearest: Option<Arc<str>>,
+        /// Where else services stand.
+        elsewhere: Vec<Elsewhere>,
+    },
+    /// The service is there, and has no instance.
+    Empty,
+    /// No service is there at all.
+    Nothing {
+        /// What stands before the services' names.
+        prefix: Option<String>,
+        /// Where else services stand.
+        elsewhere: Vec<Elsewhere>,
+    },
+    /// The service's name begins these.
+    Begins(Vec<Arc<str>>),
+    /// At this address of this host something listens that was registered, and is no more.
+    Unregistered(String),
+    /// A member did not answer.
+    Member {
+        /// Its URL.
+        endpoint: String,
+        /// Which step failed.
+        step: &'static str,
+        /// What it said.
+        text: String,
+    },
+    /// It could not be read.
+    Unread {
+        /// Which step failed.
+        step: &'static str,
+        /// What it said.
+        text: String,
+    },
+    /// A member's cluster advertises these URLs.
+    Advertises {
+        /// The member's URL.
+        endpoint: String,
+        /// What it advertises.
+        urls: Vec<String>,
+    },
+    /// A member took so long to answer a read.
+    Slow {
+        /// Its URL.
+        endpoint: String,
+        /// How long it took.
+        took: Duration,
+    },
+}
+
+/// One service.
+#[derive(Debug)]
+pub struct ServiceReport {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The registry's name, or `config`.
+    pub registry: Arc<str>,
+    /// Findings about the service as a whole.
+    pub findings: Vec<Whole>,
+    /// Entries that could not be read as registrations.
+    pub skipped: Vec<Skipped>,
+    /// What is registered, in the order of the keys; a host name has an entry for each of its addresses.
+    pub entries: Vec<Entry>,
+    /// It could not be read: the findings say why.
+    pub unread: bool,
+}
+
+/// One address of one registration.
+#[derive(Debug)]
+pub struct Entry {
+    /// What is registered, and what a running tidegate would make of it.
+    pub shown: Shown,
+    /// Its lease.
+    pub lease: Lease,
+    /// What was seen at the address; `None` where it was not dialled.
+    pub seen: Option<Seen>,
+    /// The findings, the gravest first.
+    pub codes: Vec<Code>,
+    /// What comes of them; the same for all addresses of a registration.
+    pub verdict: Verdict,
+    /// An address of its host that others can dial, where one is known.
+    pub host: Option<IpAddr>,
+}
+
+/// What comes of a registration's findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It can be called from here.
+    Reachable,
+    /// Something is wrong with it.
+    Wrong,
+    /// This host could not look.
+    Unknown,
+}
+
+impl Verdict {
+    /// The word in JSON.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Verdict::Reachable => "reachable",
+            Verdict::Wrong => "wrong",
+            Verdict::Unknown => "unknown",
+        }
+    }
+}
+
+impl Entry {
+    /// Whether something is held against this address.
+    #[must_use]
+    pub fn is_accused(&self) -> bool {
+        self.codes.iter().any(|code| !code.is_note())
+    }
+
+    /// The time of the connect, where there is a connection.
+    #[must_use]
+    pub fn connect(&self) -> Option<Duration> {
+        match self.seen.as_ref()?.connect {
+            Connect::Open(took) => Some(took),
+            _ => None,
+        }
+    }
+
+    /// The registration.
+    #[must_use]
+    pub fn instance(&self) -> &Arc<Instance> {
+        &self.shown.instance
+    }
+}
+
+impl ServiceReport {
+    /// The registrations: the addresses of each.
+    pub fn registrations(&self) -> impl Iterator<Item = &[Entry]> {
+        self.entries
+            .chunk_by(|a, b| Arc::ptr_eq(a.instance(), b.instance()))
+    }
+
+    /// How many registrations there are, those among them that cannot be read.
+    #[must_use]
+    pub fn registered(&self) -> usize {
+        self.registrations().count() + self.skipped.len()
+    }
+
+    /// How many registrations have this verdict.
+    #[must_use]
+    pub fn count(&self, verdict: Verdict) -> usize {
+        let is_it = |all: &&[Entry]| all.first().is_some_and(|it| it.verdict == verdict);
+        let unreadable = match verdict {
+            Verdict::Wrong => self.skipped.len(),
+            Verdict::Reachable | Verdict::Unknown => 0,
+        };
+        self.registrations().filter(is_it).count() + unreadable
+    }
+
+    /// Whether anything of it is wrong.
+    #[must_use]
+    pub fn is_wrong(&self) -> bool {
+        self.findings.iter().any(|it| !it.code.is_note()) || self.count(Verdict::Wrong) > 0
+    }
+}
+
+/// What it all comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    /// Registrations that were looked at.
+    pub registrations: usize,
+    /// Services that were looked at.
+    pub services: usize,
+    /// Registrations that can be called from here.
+    pub reachable: usize,
+    /// Registrations that something is wrong with.
+    pub wrong: usize,
+    /// The exit code.
+    pub exit: u8,
+}
+
+/// Something is wrong.
+const WRONG: u8 = 1;
+/// Nothing could be looked at.
+const BLIND: u8 = 3;
+
+impl Report {
+    /// See [`Summary`].
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let sum = |verdict| self.services.iter().map(|it| it.count(verdict)).sum();
+        Summary {
+            registrations: self.services.iter().map(ServiceReport::registered).sum(),
+            services: self.services.len(),
+            reachable: sum(Verdict::Reachable),
+            wrong: sum(Verdict::Wrong),
+            exit: self.exit(),
+        }
+    }
+
+    /// 0: all can be called; 1: something is wrong; 3: could not look.
+    fn exit(&self) -> u8 {
+        let saw = self.services.iter().any(|it| !it.unread);
+        let read = self.registries.iter().any(|it| !it.unread);
+        if !saw && (!read || !self.services.is_empty()) {
+            return BLIND;
+        }
+        let whole = self.registries.iter().flat_map(|it| &it.findings);
+        let is_wrong = whole.clone().any(|it| !it.code.is_note())
+            || self.services.iter().any(ServiceReport::is_wrong);
+        if is_wrong { WRONG } else { 0 }
+    }
+}

@@ -1,0 +1,248 @@
+//! The report for people: readable at 80 columns, the gravest first, the healthy ones short.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::page::{Colour, Page};
+use super::report::{Entry, RegistryReport, Report, ServiceReport, Verdict, Whole};
+use super::words::{self, More};
+use crate::finding::remedy::Remedy;
+use crate::finding::{Code, Lang, plain};
+use crate::probe::Plan;
+
+/// Services that are shown, at most.
+const BLOCKS: usize = 200;
+/// Wrong registrations that are shown, of one service.
+const LINES: usize = 50;
+/// Healthy registrations that are shown one by one, of one service.
+const HEALTHY: usize = 20;
+/// Remedies that are shown, of the gravest finding and of each further one.
+const REMEDIES: (usize, usize) = (4, 2);
+
+/// How it is to look.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    /// The language.
+    pub lang: Lang,
+    /// Whether there are colours.
+    pub colour: bool,
+    /// Columns of the terminal.
+    pub width: usize,
+}
+
+/// The whole report.
+#[must_use]
+pub fn render(report: &Report, plan: &Plan, look: Look) -> String {
+    let mut page = Page::new(look.width, look.colour);
+    let lang = look.lang;
+    page.wrapped(0, &words::opening(plan, lang));
+    for it in &report.registries {
+        registry(&mut page, it, lang);
+    }
+    let mut services: Vec<&ServiceReport> = report.services.iter().collect();
+    services.sort_by_key(|it| !it.is_wrong());
+    for it in services.iter().take(BLOCKS) {
+        service(&mut page, it, lang);
+    }
+    if services.len() > BLOCKS {
+        page.blank();
+        page.wrapped(
+            0,
+            &words::more(services.len() - BLOCKS, More::Services, lang),
+        );
+    }
+    let sum = report.summary();
+    page.blank();
+    let colour = if sum.exit == 0 {
+        Colour::Good
+    } else {
+        Colour::Bad
+    };
+    page.coloured(0, colour, &words::closing(&sum, gravest(report), lang));
+    page.finish()
+}
+
+/// The first code that is shown: the one to ask more about.
+fn gravest(report: &Report) -> Option<Code> {
+    let services = || report.services.iter();
+    let registries = report.registries.iter().flat_map(|it| &it.findings);
+    let whole = registries.chain(services().flat_map(|it| &it.findings));
+    let entries = services().flat_map(|it| &it.entries);
+    let of_entries = entries.flat_map(|it| it.codes.iter().copied());
+    let skipped = services().flat_map(|it| &it.skipped).map(|it| it.code);
+    let mut all = whole.map(|it| it.code).chain(of_entries).chain(skipped);
+    all.find(|it| !it.is_note())
+}
+
+fn registry(page: &mut Page, it: &RegistryReport, lang: Lang) {
+    page.blank();
+    page.coloured(0, Colour::Head, &words::registry(&it.name, it.kind, lang));
+    for member in &it.members {
+        if let Ok(took) = &member.answer {
+            page.marked(
+                Colour::Good,
+                "✓",
+                &words::member(&member.endpoint, *took, lang),
+            );
+        }
+    }
+    wholes(page, "", &it.findings, lang);
+    if it.left_out > 0 {
+        page.wrapped(2, &words::left_out(it.left_out, lang));
+    }
+}
+
+fn service(page: &mut Page, it: &ServiceReport, lang: Lang) {
+    page.blank();
+    let reachable = it.count(Verdict::Reachable);
+    let head = words::service(&it.name, &it.registry, it.registered(), reachable, lang);
+    page.coloured(0, Colour::Head, &head);
+    wholes(page, &it.name, &it.findings, lang);
+    for skipped in &it.skipped {
+        page.marked(
+            Colour::Bad,
+            "✗",
+            &format!("{}  {}", plain(&skipped.key), skipped.code),
+        );
+        page.wrapped(6, &plain(&skipped.why));
+    }
+    wrong(page, it, lang);
+    healthy(page, it, lang);
+}
+
+fn wholes(page: &mut Page, service: &str, all: &[Whole], lang: Lang) {
+    for it in all {
+        let (colour, mark) = mark(it.code.is_note());
+        page.marked(
+            colour,
+            mark,
+            &format!("{} {}", it.code, words::whole(service, it, lang)),
+        );
+        remedies(page, &it.remedies(service, lang), REMEDIES.0);
+    }
+}
+
+fn mark(is_note: bool) -> (Colour, &'static str) {
+    match is_note {
+        true => (Colour::Dim, "·"),
+        false => (Colour::Bad, "✗"),
+    }
+}
+
+/// The registrations that are not reachable. What was explained for one is not explained again.
+fn wrong(page: &mut Page, service: &ServiceReport, lang: Lang) {
+    let not_reachable = service.entries.iter();
+    let mut entries: Vec<&Entry> = not_reachable
+        .filter(|it| it.verdict != Verdict::Reachable)
+        .collect();
+    entries.sort_by(|a, b| a.codes.cmp(&b.codes));
+    let mut explained: &[Code] = &[];
+    for entry in entries.iter().take(LINES) {
+        line(page, entry, lang);
+        if entry.codes != explained {
+            explain(page, service, entry, lang);
+            explained = &entry.codes;
+        }
+    }
+    if entries.len() > LINES {
+        page.wrapped(
+            2,
+            &words::more(entries.len() - LINES, More::Registrations, lang),
+        );
+    }
+}
+
+/// The reachable ones; of many, how many there are and which is slowest.
+fn healthy(page: &mut Page, service: &ServiceReport, lang: Lang) {
+    let reachable = || {
+        let entries = service.entries.iter();
+        entries.filter(|it| it.verdict == Verdict::Reachable)
+    };
+    if reachable().count() <= HEALTHY {
+        reachable().for_each(|entry| line(page, entry, lang));
+        return;
+    }
+    let noted = reachable().filter(|it| !it.codes.is_empty());
+    noted.take(LINES).for_each(|entry| line(page, entry, lang));
+    let slowest = reachable().max_by_key(|it| it.connect());
+    if let Some(slowest) = slowest {
+        let took = slowest.connect().unwrap_or(Duration::ZERO);
+        let address = slowest.shown.before_and_after();
+        let n = service.count(Verdict::Reachable);
+        page.marked(Colour::Good, "✓", &words::healthy(n, &address, took, lang));
+    }
+}
+
+/// `✗ 127.0.0.1:8890  loopback  lease 42s of 60s  refused after 80us  R02 P01`.
+fn line(page: &mut Page, entry: &Entry, lang: Lang) {
+    let (colour, mark) = match entry.verdict {
+        Verdict::Reachable => (Colour::Good, "✓"),
+        Verdict::Wrong => (Colour::Bad, "✗"),
+        Verdict::Unknown => (Colour::Dim, "?"),
+    };
+    let shown = &entry.shown;
+    let address = shown.before_and_after();
+    let mut text = format!("{}  {}", plain(&address), shown.dialled_class().label());
+    let lease = words::lease(entry.lease, lang);
+    let seen = entry.seen.as_ref();
+    let seen = seen.map_or(String::new(), |it| words::connect(&it.connect, lang));
+    let codes: Vec<&str> = entry.codes.iter().map(|it| it.label()).collect();
+    for part in [lease, seen, codes.join(" ")] {
+        if !part.is_empty() {
+            let _ = write!(text, "  {part}");
+        }
+    }
+    page.marked(colour, mark, &text);
+}
+
+/// The findings with their causes and what proves them, and what helps.
+fn explain(page: &mut Page, service: &ServiceReport, entry: &Entry, lang: Lang) {
+    for code in &entry.codes {
+        let mut text = format!("{code} {}", code.text(lang).cause);
+        if let Some(seen) = &entry.seen
+            && let Some(evidence) = words::evidence(*code, seen, lang)
+        {
+            let _ = write!(
+                text,
+                "{}{evidence}",
+                if lang == Lang::Zh { "：" } else { ": " }
+            );
+        }
+        page.hanging(4, 4, &text);
+    }
+    if entry.codes.is_empty() && !entry.shown.why.is_empty() {
+        page.wrapped(4, &plain(&entry.shown.why));
+    }
+    let accusing = entry.codes.iter().filter(|it| !it.is_note());
+    for (at, code) in accusing.enumerate() {
+        let of_the_address = entry.codes.iter().any(|it| is_of_the_address(*it));
+        if at > 0 && of_the_address && is_a_consequence(*code) {
+            continue;
+        }
+        let most = if at == 0 { REMEDIES.0 } else { REMEDIES.1 };
+        remedies(page, &entry.remedies(&service.name, *code, lang), most);
+    }
+}
+
+/// Another address would help.
+fn is_of_the_address(code: Code) -> bool {
+    use Code::{R01, R02, R03, R04, R05, R06, R14, R16, R17, R18};
+    matches!(
+        code,
+        R01 | R02 | R03 | R04 | R05 | R06 | R14 | R16 | R17 | R18
+    )
+}
+
+/// What follows from an address that leads nowhere.
+fn is_a_consequence(code: Code) -> bool {
+    matches!(code, Code::P01 | Code::P02 | Code::P03 | Code::R08)
+}
+
+fn remedies(page: &mut Page, all: &[Remedy], most: usize) {
+    for it in all.iter().take(most) {
+        page.hanging(4, 2, &format!("→ {}", it.what));
+        for line in it.paste.iter().flat_map(|it| it.lines()) {
+            page.pasted(8, line);
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Findings about a service or a registry as a whole.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt};
+
+use super::case::Case;
+use super::places::Place;
+use super::report::{RegistryReport, What, Whole};
+use crate::config::nearest;
+use crate::finding::Code;
+use crate::probe::{Connect, Plan, probe};
+use crate::registry::survey::{ServiceSeen, Survey};
+use crate::registry::{Address, Class, DialAddr, Host, classify, parse};
+
+/// A registry that takes longer for a read is slow.
+const SLOW: Duration = Duration::from_millis(200);
+/// Longer names that are named, of one service.
+const LONGER: usize = 3;
+/// Addresses registered no more that are looked at, of one service.
+const GONE: usize = 16;
+
+/// What is reported of the registries.
+pub(super) fn registries(places: &[Place], surveys: &[(usize, Survey)]) -> Vec<RegistryReport> {
+    let asked = surveys.iter().map(|(at, survey)| (&places[*at], survey));
+    let asked = asked.filter(|(place, _)| !place.is_static());
+    asked
+        .map(|(place, survey)| RegistryReport {
+            name: place.name.clone(),
+            kind: place.kind,
+            members: survey.members.clone(),
+            findings: registry(place, survey),
+            unread: survey.failed.is_some() && survey.services.is_empty(),
+            left_out: survey.left_out,
+        })
+        .collect()
+}
+
+fn registry(place: &Place, survey: &Survey) -> Vec<Whole> {
+    let mut found = Vec::new();
+    for member in &survey.members {
+        let endpoint = member.endpoint.clone();
+        match &member.answer {
+            Err(fault) => found.push(Whole {
+                code: fault.code,
+                what: What::Member {
+                    endpoint,
+                    step: fault.step,
+                    text: fault.text.clone(),
+                },
+            }),
+            Ok(took) if *took > SLOW => found.push(Whole {
+                code: Code::E06,
+                what: What::Slow {
+                    endpoint,
+                    took: *took,
+                },
+            }),
+            Ok(_) => {}
+        }
+        if !member.advertises_loopback.is_empty() {
+            found.push(Whole {
+                code: Code::E04,
+                what: What::Advertises {
+                    endpoint: member.endpoint.clone(),
+                    urls: member.advertises_loopback.clone(),
+                },
+            });
+        }
+    }
+    if let Some(fault) = &survey.failed {
+        // A member that said the same was named above.
+        let is_said = |it: &Whole| match &it.what {
+            What::Member { text, .. } => it.code == fault.code && *text == fault.text,
+            _ => false,
+        };
+        if !found.iter().any(is_said) {
+            found.push(Whole {
+                code: fault.code,
+                what: What::Unread {
+                    step: fault.step,
+                    text: fault.text.clone(),
+                },
+            });
+        }
+    } else if survey.services.is_empty() && survey.names_unread.is_none() {
+        found.push(Whole {
+            code: Code::R13,
+            what: What::Nothing {
+                prefix: place.prefix.clone(),
+                elsewhere: survey.elsewhere.clone(),
+            },
+        });
+    }
+    found.sort_by_key(|it| it.code.is_note());
+    found
+}
+
+/// What is wrong with a service as a whole.
+pub(super) fn service(place: &Place, survey: &Survey, case: &Case) -> Vec<Whole> {
+    let seen = &case.seen;
+    if let Some(fault) = &seen.failed {
+        return vec![Whole {
+            code: fault.code,
+            what: What::Unread {
+                step: fault.step,
+                text: fault.text.clone(),
+            },
+        }];
+    }
+    let mut found = Vec::new();
+    if seen.set.instances.is_empty() && seen.set.skipped.is_empty() {
+        found.push(Whole {
+            code: Code::R13,
+            what: missing(place, survey, seen),
+        });
+    }
+    let longer = longer(&survey.names, &seen.name);
+    if place.kind == "etcd" && !longer.is_empty() {
+        found.push(Whole {
+            code: Code::R20,
+            what: What::Begins(longer),
+        });
+    }
+    found
+}
+
+fn missing(place: &Place, survey: &Survey, seen: &ServiceSeen) -> What {
+    if survey.names.contains(&seen.name) || place.is_static() {
+        return What::Empty;
+    }
+    let names = survey.names.iter().map(|it| &**it);
+    let near = nearest(&seen.name, names).and_then(|it| survey.names.get(it));
+    let known = survey.names_unread.is_none();
+    What::NoService {
+        prefix: place.prefix.clone(),
+        services: known.then_some(survey.names.len()),
+        nearest: near.cloned(),
+        elsewhere: survey.elsewhere.clone(),
+    }
+}
+
+/// The names that this one begins, if it is a name there.
+fn longer(names: &BTreeSet<Arc<str>>, name: &Arc<str>) -> Vec<Arc<str>> {
+    if !names.contains(name) {
+        return Vec::new();
+    }
+    let from = names.range(name.clone()..).skip(1);
+    let longer = from.take_while(|it| it.starts_with(&**name));
+    longer.take(LONGER).cloned().collect()
+}
+
+/// By the number of the service: what was registered, is no more, and still listens on this host.
+pub(super) async fn unregistered(cases: &[Case], host: &Host) -> HashMap<usize, Vec<Whole>> {
+    let named = ports_here(cases, host);
+    let gone = cases.iter().enumerate().flat_map(|(at, case)| {
+        let gone = case.seen.gone.iter().take(GONE);
+        gone.filter_map(move |address| Some((at, on_this_host(address, host)?)))
+    });
+    let gone: Vec<(usize, SocketAddr)> = gone
+        .filter(|(_, socket)| !named.contains(&socket.port()))
+        .collect();
+    let looks = stream::iter(gone).map(|(at, socket)| async move {
+        let seen = probe(&DialAddr::Tcp(socket), &Plan::default()).await;
+        // Another program may have the port now.
+        let there = matches!(seen.connect, Connect::Open(_)) && seen.spoke.is_none();
+        there.then_some((at, socket))
+    });
+    let found: Vec<_> = looks.buffer_unordered(GONE).collect().await;
+    let mut by_service: HashMap<usize, Vec<Whole>> = HashMap::new();
+    for (at, socket) in found.into_iter().flatten() {
+        by_service.entry(at).or_default().push(Whole {
+            code: Code::R22,
+            what: What::Unregistered(socket.to_string()),
+        });
+    }
+    by_service
+}
+
+/// The address, where only this host can mean it, or every host itself.
+fn on_this_host(address: &str, host: &Host) -> Option<SocketAddr> {
+    let address = parse(address).ok()?;
+    let class = classify(&address, host);
+    match address {
+        Address::Socket(socket) if matches!(class, Class::ThisHost | Class::Loopback) => {
+            Some(socket)
+        }
+        _ => None,
+    }
+}
+
+/// The ports of this host that are registered: who moved from loopback to a proper address listens on both.
+fn ports_here(cases: &[Case], host: &Host) -> HashSet<u16> {
+    let shown = cases.iter().flat_map(|it| &it.members.shown);
+    let sockets = shown.filter_map(|it| it.registered);
+    let here = sockets.filter(|it| {
+        let ip = it.ip();
+        ip.is_loopback() || ip.is_unspecified() || host.has(ip)
+    });
+    here.map(|it| it.port()).collect()
+}

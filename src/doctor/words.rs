@@ -1,0 +1,406 @@
+//! What `doctor` says, in both languages. Nothing that a registry or a server wrote is printed as it came.
+
+use std::time::Duration;
+
+use super::report::{Summary, Verdict, What, Whole};
+use crate::diagnosis::{KITEX_CONNECT_TIMEOUT, Lease};
+use crate::finding::{Code, Lang, plain};
+use crate::outcome::human;
+use crate::probe::{Called, Connect, Idle, Plan, Seen, Spoke};
+use crate::registry::survey::Elsewhere;
+
+/// One sentence in the language that is spoken.
+macro_rules! say {
+    ($lang:expr, $en:literal, $zh:literal $(,)?) => {
+        match $lang {
+            Lang::En => format!($en),
+            Lang::Zh => format!($zh),
+        }
+    };
+}
+
+/// What `doctor` does, said before anything else.
+#[must_use]
+pub fn opening(plan: &Plan, lang: Lang) -> String {
+    let method = crate::probe::NO_SUCH_METHOD;
+    match plan.call {
+        false => say!(
+            lang,
+            "Each registered address is tried from this host. Nothing is changed, no call is sent.",
+            "从本机逐个尝试每个已注册的地址。不修改任何东西，也不发送任何调用。",
+        ),
+        true => say!(
+            lang,
+            "Each registered address is tried from this host. Nothing is changed; each server is sent one call of \
+             {method}, a method that cannot exist, which a generic server sees.",
+            "从本机逐个尝试每个已注册的地址。不修改任何东西；会向每个服务端发送一次 {method} 调用，这个方法不可能存在，\
+             但泛化服务端会看到它。",
+        ),
+    }
+}
+
+/// The last line.
+#[must_use]
+pub fn closing(sum: &Summary, code: Option<Code>, lang: Lang) -> String {
+    let Summary {
+        registrations,
+        services,
+        reachable,
+        wrong,
+        ..
+    } = sum;
+    let unknown = registrations - reachable - wrong;
+    let mut text = match lang {
+        Lang::En => format!(
+            "{} of {}: {reachable} reachable, {wrong} wrong",
+            count(*registrations, "registration"),
+            count(*services, "service"),
+        ),
+        Lang::Zh => format!(
+            "{services} 个服务，{registrations} 个注册：{reachable} 个可达，{wrong} 个有问题"
+        ),
+    };
+    if unknown > 0 {
+        text += &say!(lang, ", {unknown} unknown", "，{unknown} 个不确定");
+    }
+    if let Some(code) = code {
+        text += &say!(
+            lang,
+            "; tidegate explain {code} says more",
+            "；更多说明见 tidegate explain {code}",
+        );
+    }
+    text
+}
+
+fn count(n: usize, what: &str) -> String {
+    let s = if n == 1 { "" } else { "s" };
+    format!("{n} {what}{s}")
+}
+
+/// A registry's headline: `registry main (etcd)`.
+#[must_use]
+pub fn registry(name: &str, kind: &str, lang: Lang) -> String {
+    let name = plain(name);
+    say!(
+        lang,
+        "registry {name} ({kind})",
+        "注册中心 {name}（{kind}）"
+    )
+}
+
+/// A member that answered.
+#[must_use]
+pub fn member(endpoint: &str, took: Duration, lang: Lang) -> String {
+    let (endpoint, took) = (plain(endpoint), human(took));
+    say!(
+        lang,
+        "{endpoint} answers in {took}",
+        "{endpoint} 在 {took} 内应答"
+    )
+}
+
+/// So many registrations were left out.
+#[must_use]
+pub fn left_out(n: usize, lang: Lang) -> String {
+    say!(
+        lang,
+        "{n} more entries were not looked at: they are too many; name the services that matter",
+        "另有 {n} 个条目未检查：数量太多，请指明要检查的服务",
+    )
+}
+
+/// A service's headline.
+#[must_use]
+pub fn service(
+    name: &str,
+    registry: &str,
+    registered: usize,
+    reachable: usize,
+    lang: Lang,
+) -> String {
+    let (name, registry) = (plain(name), plain(registry));
+    say!(
+        lang,
+        "{name} ({registry}): {registered} registered, {reachable} reachable",
+        "{name}（{registry}）：已注册 {registered} 个，可达 {reachable} 个",
+    )
+}
+
+/// Some healthy registrations that are not listed one by one.
+#[must_use]
+pub fn healthy(n: usize, slowest: &str, took: Duration, lang: Lang) -> String {
+    let (slowest, took) = (plain(slowest), human(took));
+    say!(
+        lang,
+        "{n} reachable; the slowest connect took {took}, to {slowest}",
+        "{n} 个可达；最慢的连接用了 {took}（{slowest}）",
+    )
+}
+
+/// More that is not shown.
+#[must_use]
+pub fn more(n: usize, what: More, lang: Lang) -> String {
+    match what {
+        More::Services => say!(
+            lang,
+            "{n} more services are not shown here; --json shows all",
+            "另有 {n} 个服务未显示；--json 会给出全部",
+        ),
+        More::Registrations => say!(
+            lang,
+            "{n} more registrations that are wrong are not shown here; --json shows all",
+            "另有 {n} 个有问题的注册未显示；--json 会给出全部",
+        ),
+    }
+}
+
+/// What there is more of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum More {
+    /// Blocks.
+    Services,
+    /// Lines of one block.
+    Registrations,
+}
+
+/// `lease 42s of 60s`; nothing where the registry has no leases.
+#[must_use]
+pub fn lease(lease: Lease, lang: Lang) -> String {
+    match lease {
+        Lease::Unknown => String::new(),
+        Lease::None => say!(lang, "no lease", "无租约"),
+        Lease::Held { granted, left } => {
+            let (granted, left) = (granted.as_secs(), left.as_secs());
+            say!(
+                lang,
+                "lease {left}s of {granted}s",
+                "租约剩 {left}s，共 {granted}s",
+            )
+        }
+    }
+}
+
+/// A verdict in one or two words.
+#[must_use]
+pub fn verdict(verdict: Verdict, lang: Lang) -> &'static str {
+    match (verdict, lang) {
+        (Verdict::Reachable, Lang::En) => "reachable",
+        (Verdict::Reachable, Lang::Zh) => "可达",
+        (Verdict::Wrong, Lang::En) => "wrong",
+        (Verdict::Wrong, Lang::Zh) => "有问题",
+        (Verdict::Unknown, Lang::En) => "unknown",
+        (Verdict::Unknown, Lang::Zh) => "不确定",
+    }
+}
+
+/// How the connect went, in a few words.
+#[must_use]
+pub fn connect(connect: &Connect, lang: Lang) -> String {
+    let after = match connect {
+        Connect::Open(it) | Connect::Refused(it) | Connect::TimedOut(it) | Connect::Reset(it) => {
+            human(*it)
+        }
+        _ => String::new(),
+    };
+    match connect {
+        Connect::Open(_) => say!(lang, "connected in {after}", "{after} 内连上"),
+        Connect::Refused(_) => say!(lang, "refused after {after}", "{after} 后被拒绝"),
+        Connect::TimedOut(_) => say!(lang, "no answer within {after}", "{after} 内没有应答"),
+        Connect::Reset(_) => say!(lang, "reset after {after}", "{after} 后被重置"),
+        Connect::Unreachable(said) | Connect::NoSocket(said) => plain(said).into_owned(),
+        Connect::Ours(said) => {
+            let said = plain(said);
+            say!(lang, "could not look: {said}", "无法检查：{said}")
+        }
+    }
+}
+
+/// What was seen that proves this finding; nothing where the registration itself does.
+#[must_use]
+pub fn evidence(code: Code, seen: &Seen, lang: Lang) -> Option<String> {
+    Some(match code {
+        Code::P01 | Code::P02 | Code::P03 | Code::P04 | Code::R19 => connect(&seen.connect, lang),
+        Code::P05 | Code::P06 | Code::P07 | Code::P11 => spoke(seen.spoke.as_ref()?, lang),
+        Code::P08 | Code::P10 => called(seen.call.as_ref()?, lang),
+        Code::P09 => idle(seen.idle?, lang),
+        Code::P12 => {
+            let Connect::Open(took) = seen.connect else {
+                return None;
+            };
+            let (took, limit) = (human(took), human(KITEX_CONNECT_TIMEOUT));
+            say!(
+                lang,
+                "the connect takes {took}, Kitex's default connect timeout is {limit}",
+                "建立连接要 {took}，而 Kitex 默认的连接超时是 {limit}",
+            )
+        }
+        _ => return None,
+    })
+}
+
+fn spoke(spoke: &Spoke, lang: Lang) -> String {
+    let what = match spoke {
+        Spoke::Http(said) | Spoke::Ssh(said) | Spoke::Other(said) => plain(said).into_owned(),
+        Spoke::Http2 => "HTTP/2".to_owned(),
+        Spoke::Tls => "TLS".to_owned(),
+        Spoke::Redis => "Redis".to_owned(),
+        Spoke::MySql => "MySQL".to_owned(),
+    };
+    say!(lang, "it answered {what}", "它的回答是 {what}")
+}
+
+fn called(called: &Called, lang: Lang) -> String {
+    match called {
+        Called::Answered(took, said) => {
+            let (took, said) = (human(*took), plain(said));
+            say!(
+                lang,
+                "it answered the call after {took}: {said}",
+                "{took} 后回答了调用：{said}",
+            )
+        }
+        Called::Silent(took) => {
+            let took = human(*took);
+            say!(
+                lang,
+                "it took the call and gave no answer within {took}",
+                "它接收了调用，但 {took} 内没有回答",
+            )
+        }
+        Called::Closed => say!(
+            lang,
+            "it closed the connection without an answer",
+            "它没有回答就关闭了连接",
+        ),
+    }
+}
+
+fn idle(idle: Idle, lang: Lang) -> String {
+    match idle {
+        Idle::Closed(after) => {
+            let after = human(after);
+            say!(
+                lang,
+                "it closed an idle connection after {after}",
+                "空闲 {after} 后它关闭了连接",
+            )
+        }
+        Idle::Open(after) => {
+            let after = human(after);
+            say!(
+                lang,
+                "an idle connection was still open after {after}",
+                "空闲 {after} 后连接仍然打开",
+            )
+        }
+    }
+}
+
+/// What was seen of a service or a registry as a whole; of a registry, `service` is empty.
+#[must_use]
+pub fn whole(service: &str, whole: &Whole, lang: Lang) -> String {
+    let service = plain(service);
+    match &whole.what {
+        What::NoService {
+            prefix,
+            services,
+            nearest,
+            elsewhere,
+        } => {
+            let mut text = none_called(&service, prefix.as_deref(), *services, lang);
+            if let Some(nearest) = nearest {
+                let nearest = plain(nearest);
+                text += &say!(lang, "; nearest: `{nearest}`", "；最接近的是 `{nearest}`");
+            }
+            text + &elsewhere_in(elsewhere, lang)
+        }
+        What::Empty => say!(
+            lang,
+            "`{service}` is there and has no instance",
+            "`{service}` 存在，但没有任何实例",
+        ),
+        What::Nothing { prefix, elsewhere } => {
+            let at = prefix
+                .as_deref()
+                .map_or(String::new(), |it| under(it, lang));
+            let text = say!(lang, "no service is registered{at}", "{at}没有注册任何服务");
+            text + &elsewhere_in(elsewhere, lang)
+        }
+        What::Begins(longer) => {
+            let longer: Vec<String> = longer.iter().map(|it| format!("`{}`", plain(it))).collect();
+            let longer = longer.join(", ");
+            say!(
+                lang,
+                "`{service}` begins {longer}: a Kitex client of `{service}` gets its instances as well",
+                "`{service}` 是 {longer} 的开头：调用 `{service}` 的 Kitex 客户端也会拿到后者的实例",
+            )
+        }
+        What::Unregistered(address) => {
+            let address = plain(address);
+            say!(
+                lang,
+                "{address} was registered for `{service}` and is no more, and something still listens there",
+                "{address} 曾注册为 `{service}` 的实例，现在已不在注册中心，但仍有进程在监听",
+            )
+        }
+        What::Member {
+            endpoint,
+            step,
+            text,
+        } => format!("{}: {} ({step})", plain(endpoint), plain(text)),
+        What::Unread { step, text } => format!("{} ({step})", plain(text)),
+        What::Advertises { endpoint, urls } => {
+            let (endpoint, urls) = (plain(endpoint), urls.join(", "));
+            let urls = plain(&urls);
+            say!(
+                lang,
+                "the cluster behind {endpoint} tells its clients to use {urls}",
+                "{endpoint} 背后的集群告诉客户端使用 {urls}",
+            )
+        }
+        What::Slow { endpoint, took } => {
+            let (endpoint, took) = (plain(endpoint), human(*took));
+            say!(
+                lang,
+                "{endpoint} took {took} to answer",
+                "{endpoint} 用了 {took} 才应答"
+            )
+        }
+    }
+}
+
+fn none_called(service: &str, prefix: Option<&str>, services: Option<usize>, lang: Lang) -> String {
+    let at = prefix.map_or(String::new(), |it| under(it, lang));
+    match (services, lang) {
+        (Some(n), Lang::En) => format!("{}{at}, none called `{service}`", count(n, "service")),
+        (Some(n), Lang::Zh) => format!("{at}有 {n} 个服务，没有一个叫 `{service}`"),
+        (None, Lang::En) => format!("no service is called `{service}`{at}"),
+        (None, Lang::Zh) => format!("{at}没有叫 `{service}` 的服务"),
+    }
+}
+
+fn under(prefix: &str, lang: Lang) -> String {
+    let prefix = plain(prefix);
+    match (prefix.is_empty(), lang) {
+        (true, Lang::En) => " under the empty prefix".to_owned(),
+        (true, Lang::Zh) => "空前缀下".to_owned(),
+        (false, Lang::En) => format!(" under `{prefix}`"),
+        (false, Lang::Zh) => format!("`{prefix}` 下"),
+    }
+}
+
+fn elsewhere_in(elsewhere: &[Elsewhere], lang: Lang) -> String {
+    let one = |it: &Elsewhere| {
+        let (service, at) = (plain(&it.service), under(&it.prefix, lang));
+        say!(lang, "`{service}`{at}", "{at}的 `{service}`")
+    };
+    let all: Vec<String> = elsewhere.iter().take(3).map(one).collect();
+    match all.is_empty() {
+        true => String::new(),
+        false => {
+            let all = all.join(", ");
+            say!(lang, "; but there is {all}", "；但有 {all}")
+        }
+    }
+}

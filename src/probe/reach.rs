@@ -1,0 +1,80 @@
+//! The connect: made as a call makes it, and measured.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::Connect;
+use crate::platform;
+use crate::registry::DialAddr;
+use crate::upstream::Conn;
+use crate::upstream::connect::{DialError, FORBIDDEN, detail, dial};
+
+/// Between the tries of a connect that is refused: a server in the middle of a restart is not accused.
+const AGAIN: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(500)];
+/// A connect that took longer is measured again: a busy machine must not look like a far one.
+const NEAR: Duration = Duration::from_millis(50);
+/// How often it is.
+const MEASURED_AGAIN: usize = 2;
+
+/// Connects. The time is the shortest of those that were measured.
+pub(super) async fn reach(
+    addr: &DialAddr,
+    limit: Duration,
+) -> Result<(Box<Conn>, Duration), Connect> {
+    let mut first = once(addr, limit).await;
+    for pause in AGAIN {
+        if !matches!(first, Err(Connect::Refused(_))) {
+            break;
+        }
+        sleep(pause).await;
+        first = once(addr, limit).await;
+    }
+    let (conn, mut took) = first?;
+    for _ in 0..MEASURED_AGAIN {
+        if took <= NEAR {
+            break;
+        }
+        if let Ok((_, again)) = once(addr, limit).await {
+            took = took.min(again);
+        }
+    }
+    Ok((conn, took))
+}
+
+/// One connect, and the time that it took.
+pub(super) async fn once(
+    addr: &DialAddr,
+    limit: Duration,
+) -> Result<(Box<Conn>, Duration), Connect> {
+    let since = Instant::now();
+    let dialled = dial(addr, limit).await;
+    let took = since.elapsed();
+    match dialled {
+        Ok(conn) => Ok((conn, took)),
+        Err(DialError::Forbidden) => Err(Connect::Ours(FORBIDDEN.into())),
+        Err(DialError::TimedOut) => Err(Connect::TimedOut(limit)),
+        Err(DialError::System(error)) => Err(failed(addr, &error, took)),
+    }
+}
+
+fn failed(addr: &DialAddr, error: &io::Error, took: Duration) -> Connect {
+    let said = || detail(addr, error).into_string();
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Connect::Refused(took),
+        io::ErrorKind::TimedOut => Connect::TimedOut(took),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => Connect::Reset(took),
+        _ if is_ours(addr, error) => Connect::Ours(said()),
+        _ if addr.path().is_some() => Connect::NoSocket(said()),
+        _ => Connect::Unreachable(said()),
+    }
+}
+
+/// Whether this host ran out of something. One without IPv6 says "no address to dial from", too, and means that there
+/// is no way.
+fn is_ours(addr: &DialAddr, error: &io::Error) -> bool {
+    let is_ipv6 = addr.tcp().is_some_and(|addr| addr.is_ipv6());
+    platform::is_emfile(error)
+        || platform::no_local_port(error) && !(is_ipv6 && platform::lacks_ipv6())
+}
