@@ -6,7 +6,7 @@ use scripted::{Act, Options};
 use tokio::net::UnixListener;
 use tokio::time::sleep;
 
-use crate::lab::{ETCD, Lab, PREFIX, value};
+use crate::lab::{Lab, PREFIX, value};
 use crate::netns::inside;
 use crate::servers::{closes_on_noise, greets, thrift};
 
@@ -62,8 +62,6 @@ fn nothing_healthy_is_accused() {
         let key = format!("{PREFIX}/by-hand/10.77.0.1:8901");
         lab.put_key(&key, r#"{"network":"tcp","address":"10.77.0.1:8901"}"#)
             .await;
-        // A host name.
-        lab.write("unused", "");
         names.extend(["slow", "socket", "strict", "by-hand"]);
         let told = lab.doctor(&names).await;
         let accused: Vec<_> = names
@@ -72,6 +70,8 @@ fn nothing_healthy_is_accused() {
             .collect();
         assert!(accused.is_empty(), "{accused:?}: {:#}", told.json);
         assert_eq!(told.exit, 0, "{:#}", told.json);
+        // The kernel alone accepts on that socket: a call would be left there.
+        names.retain(|it| *it != "socket");
         // The same with calls: slow, strict or neither, whoever answers is alive.
         let told = lab.doctor(&[&["--call"], &names[..]].concat()).await;
         let dead: Vec<_> = names
@@ -184,7 +184,6 @@ fn a_lone_laptop_where_all_is_on_loopback_is_well() {
                 assert_eq!(told.verdict(service), "reachable");
             }
             assert_eq!(told.exit, 0);
-            let _ = ETCD;
         },
     );
 }

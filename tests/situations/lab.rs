@@ -3,7 +3,7 @@
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use etcd_client::{Client, LeaseKeeper, PutOptions};
+use etcd_client::{Client, PutOptions};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
@@ -45,7 +45,6 @@ pub struct Lab {
     caller: Netns,
     folder: TempDir,
     pub client: Client,
-    kept: Vec<LeaseKeeper>,
     _etcd: Running,
 }
 
@@ -68,7 +67,6 @@ impl Lab {
             caller,
             folder,
             client,
-            kept: Vec::new(),
             _etcd: etcd,
         }
     }
@@ -138,12 +136,12 @@ impl Lab {
         id
     }
 
-    /// Waits until less than half is left of a lease that nobody renews.
+    /// Waits until less than half is left of a lease that nobody renews, whichever way etcd rounds its seconds.
     pub async fn wait_for_half(&mut self, lease: i64) {
         loop {
             let left = self.client.lease_time_to_live(lease, None).await.unwrap();
             assert!(left.ttl() > 0, "the lease has ended already");
-            if left.ttl() * 2 < left.granted_ttl() {
+            if (left.ttl() + 1) * 2 < left.granted_ttl() {
                 return;
             }
             sleep(Duration::from_millis(200)).await;

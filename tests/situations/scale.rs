@@ -1,5 +1,6 @@
 //! A thousand registrations, a tenth of them black holes.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -79,9 +80,13 @@ impl Watch {
         );
         let (counted, ended) = (most.clone(), over.clone());
         let thread = std::thread::spawn(move || {
+            let mut before = HashSet::new();
             while !ended.load(Relaxed) {
                 let table = std::fs::read_to_string(format!("/proc/{pid}/net/tcp")).unwrap();
-                counted.fetch_max(table.lines().filter(|row| is_open(row)).count(), Relaxed);
+                let now: HashSet<String> = table.lines().filter_map(open).collect();
+                // A table is no snapshot: what is in two of them was there between the two.
+                counted.fetch_max(now.intersection(&before).count(), Relaxed);
+                before = now;
             }
         });
         Self { most, over, thread }
@@ -94,11 +99,10 @@ impl Watch {
     }
 }
 
-/// A row of the kernel's table: to port 8888, established or being made.
-fn is_open(row: &str) -> bool {
-    let mut fields = row.split_ascii_whitespace().skip(2);
-    let to_instance = fields
-        .next()
-        .is_some_and(|remote| remote.ends_with(":22B8"));
-    to_instance && matches!(fields.next(), Some("01" | "02"))
+/// The two ends of a row of the kernel's table that is a connection to port 8888, established or being made.
+fn open(row: &str) -> Option<String> {
+    let mut fields = row.split_ascii_whitespace().skip(1);
+    let (local, remote, state) = (fields.next()?, fields.next()?, fields.next()?);
+    let is_open = remote.ends_with(":22B8") && matches!(state, "01" | "02");
+    is_open.then(|| format!("{local} {remote}"))
 }

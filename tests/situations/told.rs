@@ -44,12 +44,14 @@ impl Told {
         codes
     }
 
-    /// The codes of the registry itself, its members' among them.
+    /// The codes of the registry itself, its members' among them, each once.
     pub fn registry_codes(&self) -> Vec<String> {
         let registries = list(&self.json["registries"]);
         let parts = registries.flat_map(|it| list(&it["members"]).chain(list(&it["findings"])));
         let codes = parts.filter_map(|it| it["code"].as_str());
-        codes.map(str::to_owned).collect()
+        let mut codes: Vec<String> = codes.map(str::to_owned).collect();
+        codes.dedup();
+        codes
     }
 
     /// What is said of the only instance of a service.

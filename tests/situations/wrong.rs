@@ -38,9 +38,9 @@ const fn wrong(
 /// By the address alone, or by what a connect from the caller's host comes to.
 const SITUATIONS: [Situation; 25] = [
     wrong("loopback", "127.0.0.1:8890", &["R02", "P01"]),
-    wrong("loopback-v6", "[::1]:8890", &["R02", "P03"]),
+    wrong("v6-loopback", "[::1]:8890", &["R02"]),
     wrong("unspecified", "0.0.0.0:8888", &["R01"]),
-    wrong("unspecified-v6", "[::]:8888", &["R01"]),
+    wrong("v6-unspecified", "[::]:8888", &["R01"]),
     wrong("no-port", "10.77.0.1:0", &["R01"]),
     wrong("link-local", "169.254.207.55:8000", &["R03", "P03"]),
     wrong("container", "172.17.0.2:8888", &["R04", "P03"]),
@@ -48,7 +48,7 @@ const SITUATIONS: [Situation; 25] = [
     wrong("vpn", "100.100.7.7:8888", &["R06", "P03"]),
     wrong("no-route", "203.0.113.9:8888", &["P03"]),
     wrong("dropped", "10.77.0.1:8801", &["P02"]),
-    wrong("nobody-there", "10.77.0.99:8888", &["P03"]),
+    wrong("nobody-there", "10.77.0.99:8888", &["P02"]),
     wrong("forbidden", "10.77.0.1:8802", &["P03"]),
     wrong("rejected", "10.77.0.1:8812", &["P01"]),
     wrong("refused", "10.77.0.1:8803", &["P01"]),
@@ -120,7 +120,7 @@ async fn odd_entries(lab: &mut Lab) -> [(&'static str, &'static [&'static str]);
         ("unreadable", &["R09"]),
         ("network", &["R15"]),
         ("socket", &["R19"]),
-        ("no-ipv6", &["R18", "P03"]),
+        ("no-ipv6", &["R18"]),
         ("no-lease", &["P01", "R12"]),
     ]
 }
@@ -203,7 +203,7 @@ fn a_lease_that_is_not_renewed_and_what_it_leaves_behind_are_told_apart() {
             let lease = lab.register_unrenewed("stopped", "10.77.0.1:8831").await;
             lab.wait_for_half(lease).await;
             let told = lab.doctor(&["alive", "stopped"]).await;
-            assert_eq!(told.codes("alive"), ["R12"]);
+            assert_eq!(told.codes("alive"), ["R12"], "{:#}", told.json);
             assert_eq!(told.codes("stopped"), ["R21", "P01"]);
         },
     );
@@ -216,7 +216,9 @@ fn what_listens_on_this_host_and_is_registered_no_more_is_found() {
         || async {
             let mut lab = Lab::new().await;
             let mut listens = lab.command_on_caller("python3");
-            listens.args(["-m", "http.server", "8840"]);
+            // Silent, as a Thrift server is.
+            let silent = "import socket, time; at = socket.create_server(('10.77.0.2', 8840)); time.sleep(60)";
+            listens.args(["-c", silent]);
             listens
                 .stdout(std::process::Stdio::null())
                 .stderr(std::process::Stdio::null());
