@@ -107,15 +107,18 @@ fn at_the_address(facts: &Facts<'_>, seen: &Seen) -> Vec<Code> {
     match &seen.connect {
         Connect::Refused(_) => vec![Code::P01],
         Connect::TimedOut(_) => vec![Code::P02],
-        Connect::Unreachable(_) if facts.class == Class::Private && !facts.on_link => {
-            vec![Code::R05, Code::P03]
-        }
+        Connect::Unreachable(_) if is_elsewhere(facts) => vec![Code::R05, Code::P03],
         Connect::Unreachable(_) => vec![Code::P03],
         Connect::Reset(_) => vec![Code::P04],
         Connect::NoSocket(_) => vec![Code::R19],
         Connect::Ours(_) => Vec::new(),
         Connect::Open(took) => at_the_server(seen, *took),
     }
+}
+
+/// A private address of a network that is not this host's, where no better word for that range is known.
+fn is_elsewhere(facts: &Facts<'_>) -> bool {
+    facts.class == Class::Private && !facts.on_link && !facts.registered.contains(&Code::R06)
 }
 
 fn at_the_server(seen: &Seen, connect: Duration) -> Vec<Code> {
