@@ -12,6 +12,7 @@
 mod ask;
 mod doctor;
 mod redirect;
+mod resolve;
 
 #[cfg(test)]
 mod tests;
@@ -69,6 +70,8 @@ enum Command {
     Why(WhyArgs),
     /// Say what is registered, what of it can be called from here, and what to do about the rest; changes nothing
     Doctor(doctor::DoctorArgs),
+    /// Say what a caller of a service would really dial, after rewrite rules and lanes, and why
+    Resolve(resolve::ResolveArgs),
     /// Make a running tidegate load its config again
     Reload(AskArgs),
     /// Make a running tidegate stop gracefully
@@ -235,6 +238,7 @@ pub fn main(commands: &Commands) -> ExitCode {
         Command::Check(args) => check(&args),
         Command::Why(args) => ask(&args.running, &Method::GET, &args.path()),
         Command::Doctor(args) => doctor::doctor(&args),
+        Command::Resolve(args) => resolve::resolve(&args),
         Command::Reload(args) => ask(&args, &Method::POST, "/reload"),
         Command::Drain(args) => ask(&args, &Method::POST, "/drain"),
         Command::Iptables(args) => redirect::redirect(&args),

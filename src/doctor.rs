@@ -25,7 +25,7 @@ use crate::registry::{DialAddr, Host};
 pub mod case;
 pub mod here;
 pub mod json;
-mod page;
+pub(crate) mod page;
 pub mod places;
 pub mod report;
 pub mod round;
@@ -37,6 +37,7 @@ pub use report::Report;
 
 use case::Case;
 use places::Place;
+pub(crate) use whole::missing;
 
 /// What is asked.
 #[derive(Debug, Clone, Default)]
@@ -140,7 +141,7 @@ async fn report(
 }
 
 /// This host as a running tidegate would see it, with the listeners of the config though nothing listens now.
-fn this_host(config: &Config) -> Arc<Host> {
+pub(crate) fn this_host(config: &Config) -> Arc<Host> {
     let listeners = config.listeners.iter().map(|it| match &it.listen {
         crate::config::ListenAddr::Tcp(addr) => DialAddr::Tcp(*addr),
         crate::config::ListenAddr::Unix(path) => DialAddr::Unix(path.as_path().into()),

@@ -17,6 +17,8 @@ use crate::probe::Plan;
 const IDLE: &str = "6s";
 /// The width of what is no terminal.
 const WIDTH: usize = 80;
+/// Wider lines are hard to read.
+const WIDEST: usize = 120;
 
 /// What is looked at, and how it is said.
 #[derive(Args, Clone, Debug)]
@@ -35,15 +37,42 @@ pub(super) struct DoctorArgs {
     /// The longest that a connect may take
     #[arg(long, value_name = "TIME", default_value = "1.2s", value_parser = time)]
     timeout: Duration,
+    #[command(flatten)]
+    speak: Speak,
+}
+
+/// How an answer is given.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Speak {
     /// Print JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     /// The language [default: the locale's]
     #[arg(long, value_enum)]
     lang: Option<Lang>,
     /// Colours: auto, where it is a terminal
     #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
     color: When,
+}
+
+impl Speak {
+    /// The language.
+    pub(super) fn lang(&self) -> Lang {
+        self.lang.unwrap_or_else(Lang::of_environment)
+    }
+
+    /// Whether there are colours.
+    pub(super) fn has_colour(&self) -> bool {
+        self.color.holds()
+    }
+
+    /// The width of what is printed to.
+    #[allow(clippy::unused_self)]
+    pub(super) fn width(&self) -> usize {
+        let columns = std::env::var("COLUMNS").ok().and_then(|it| it.parse().ok());
+        let columns = columns.filter(|_| io::stdout().is_terminal());
+        columns.unwrap_or(WIDTH).min(WIDEST)
+    }
 }
 
 /// Whether there are colours.
@@ -76,10 +105,6 @@ impl DoctorArgs {
             idle: self.idle,
             ..Plan::default()
         }
-    }
-
-    fn lang(&self) -> Lang {
-        self.lang.unwrap_or_else(Lang::of_environment)
     }
 }
 
@@ -119,31 +144,31 @@ fn progress() -> ProgressBar {
     bar
 }
 
-/// To stdout; a reader that has gone is no failure of ours.
 fn print(report: &Report, args: &DoctorArgs) -> io::Result<()> {
+    let speak = &args.speak;
+    print_to(|out| match speak.json {
+        true => Ok(serde_json::to_writer_pretty(
+            out,
+            &Json(report, speak.lang()),
+        )?),
+        false => {
+            let look = Look {
+                lang: speak.lang(),
+                colour: speak.has_colour(),
+                width: speak.width(),
+            };
+            let text = render(report, &args.plan(), look);
+            out.write_all(text.trim_end().as_bytes())
+        }
+    })
+}
+
+/// To stdout, and a line's end; a reader that has gone is no failure of ours.
+pub(super) fn print_to(print: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
-    let lang = args.lang();
-    let printed = if args.json {
-        serde_json::to_writer_pretty(&mut out, &Json(report, lang))
-            .map_err(io::Error::from)
-            .and_then(|()| writeln!(out))
-    } else {
-        let look = Look {
-            lang,
-            colour: args.color.holds(),
-            width: width(),
-        };
-        out.write_all(render(report, &args.plan(), look).as_bytes())
-    };
+    let printed = print(&mut out).and_then(|()| writeln!(out));
     match printed.and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         done => done,
     }
-}
-
-/// The terminal's width; its own where it says one.
-fn width() -> usize {
-    let columns = std::env::var("COLUMNS").ok().and_then(|it| it.parse().ok());
-    let columns = columns.filter(|_| io::stdout().is_terminal());
-    columns.unwrap_or(WIDTH).min(120)
 }
