@@ -62,6 +62,11 @@ pub fn remedies(code: Code, subject: &Subject<'_>, lang: Lang) -> Vec<Remedy> {
     found
 }
 
+/// A sentence with the words in capitals filled in, as far as they are known and safe to paste.
+pub(crate) fn fill(text: &str, subject: &Subject<'_>) -> String {
+    Place::of(subject).fill(text)
+}
+
 /// What only this subject tells.
 fn particular(code: Code, subject: &Subject<'_>, lang: Lang) -> Vec<Remedy> {
     let say = |en: String, zh: String| match lang {
