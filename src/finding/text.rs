@@ -1,5 +1,7 @@
 //! What a finding means, and what helps, in words; those of each language are data in a file per group of codes.
 
+#[macro_use]
+mod paste;
 pub(super) mod en;
 pub(super) mod zh;
 

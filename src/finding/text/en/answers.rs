@@ -2,6 +2,11 @@
 
 use crate::finding::{Code, Text};
 
+const REWRITE: &str = concat!(
+    "Register another address, one that can be dialled from here, or map this one meanwhile, in tidegate's config:\n",
+    rewrite!()
+);
+
 pub(in crate::finding) const P01: Text = Text {
     cause: Code::P01.cause(),
     proof: "The connect was refused within a round trip (ECONNREFUSED; 10061 on Windows). Kitex's netpoll client says \
@@ -17,8 +22,8 @@ pub(in crate::finding) const P01: Text = Text {
          On Windows:\n\
          \tnetstat -ano | findstr :PORT",
         "In a container, see that the port is published, and that the published one is registered:\n\
-         \tKITEX_PORT_TO_REGISTRY=PORT",
-        "Delete the entry if it is a leftover (R21).",
+         \tKITEX_PORT_TO_REGISTRY=PUBLISHED_PORT",
+        concat!("Delete the entry if it is a leftover (R21):\n", delete!()),
     ],
 };
 
@@ -30,16 +35,17 @@ pub(in crate::finding) const P02: Text = Text {
             On Windows:\n\
             \tTest-NetConnection HOST -Port PORT",
     remedies: &[
-        "Let the cloud's security group of the instance's host take inbound TCP on that port from this host's address, \
-         which `ip route get HOST` shows as src.",
+        "Let the cloud's security group of the instance's host take inbound TCP on port PORT from this host's address, \
+         the src here:\n\
+         \tip route get HOST",
         "See the firewall on the instance's host:\n\
          \tsudo iptables -S INPUT\n\
          \tsudo nft list ruleset\n\
          On Windows, as administrator:\n\
          \tnetsh advfirewall firewall add rule name=\"kitex PORT\" dir=in action=allow protocol=TCP localport=PORT",
-        "See whether anybody has the address; FAILED or INCOMPLETE means nobody on this link:\n\
+        "See whether anybody on this link has the address; FAILED or INCOMPLETE means nobody:\n\
          \tip neigh show HOST",
-        "Register another address that can be dialled from here, or map this one with a [[rewrite]] rule.",
+        REWRITE,
     ],
 };
 
@@ -53,15 +59,15 @@ pub(in crate::finding) const P03: Text = Text {
     remedies: &[
         "Connect the VPN, or add the route or the peering that is missing.",
         "See the firewalls on the way: one that rejects says so by ICMP.\n\
-         \tsudo iptables -S INPUT",
-        "Register an address that can be dialled from here, or map this one with a [[rewrite]] rule.",
+         \tsudo iptables -S",
+        REWRITE,
     ],
 };
 
 pub(in crate::finding) const P04: Text = Text {
     cause: Code::P04.cause(),
-    proof: "The connect succeeded, and a reset followed before any byte. A Kitex client says `connection has been closed \
-            when flush`. By hand:\n\
+    proof: "The connect succeeded, and a reset followed before any byte. A Kitex client says `connection has been \
+            closed when flush`. By hand:\n\
             \tnc -v HOST PORT",
     remedies: &[
         "See the server's log, and its limit of connections: a Kitex server that has too many closes new ones.",
@@ -71,13 +77,14 @@ pub(in crate::finding) const P04: Text = Text {
 
 pub(in crate::finding) const P05: Text = Text {
     cause: Code::P05.cause(),
-    proof: "Its answer began with HTTP/, and is quoted. A Kitex client says `invalid payload (first4Bytes=0x48545450…)`. \
-            By hand:\n\
-            \tcurl -v http://HOST:PORT/",
+    proof: "Its answer began with HTTP/, and is quoted. A Kitex client says `invalid payload \
+            (first4Bytes=0x48545450…)`. By hand:\n\
+            \tcurl -v 'http://ADDRESS/'",
     remedies: &[
         "Register the port of the RPC server instead of that of the HTTP server (metrics, pprof, a gateway):\n\
-         \tKITEX_PORT_TO_REGISTRY=PORT",
-        "Restart the service if another program has taken its port.",
+         \tKITEX_PORT_TO_REGISTRY=RPC_PORT",
+        "Restart the service if another program has taken its port:\n\
+         \tss -ltnp 'sport = :PORT'",
         "A sidecar that takes every connection for HTTP must be told that this port is plain TCP.",
     ],
 };
@@ -85,10 +92,10 @@ pub(in crate::finding) const P05: Text = Text {
 pub(in crate::finding) const P06: Text = Text {
     cause: Code::P06.cause(),
     proof: "Its answer was a TLS record. By hand:\n\
-            \topenssl s_client -connect HOST:PORT",
+            \topenssl s_client -connect 'ADDRESS'",
     remedies: &[
         "Register the plain port: tidegate, as Kitex's Thrift clients, calls without TLS.\n\
-         \tKITEX_PORT_TO_REGISTRY=PORT",
+         \tKITEX_PORT_TO_REGISTRY=RPC_PORT",
         "Exempt the port from the mesh's or load balancer's TLS.",
     ],
 };
@@ -97,7 +104,7 @@ pub(in crate::finding) const P07: Text = Text {
     cause: Code::P07.cause(),
     proof: "Its answer was an HTTP/2 frame. A Kitex server takes gRPC and Thrift on one port, so this alone is no \
             mistake. By hand:\n\
-            \tcurl -v --http2-prior-knowledge http://HOST:PORT/",
+            \tcurl -v --http2-prior-knowledge 'http://ADDRESS/'",
     remedies: &[
         "Nothing, where callers speak gRPC: tidegate passes their connections on byte for byte.",
         "Where they speak Thrift, register the port of the Thrift server.",
@@ -106,8 +113,8 @@ pub(in crate::finding) const P07: Text = Text {
 
 pub(in crate::finding) const P08: Text = Text {
     cause: Code::P08.cause(),
-    proof: "`doctor --call` sent a call of a method that cannot exist, and nothing came back; without --call no call is \
-            sent. Connects alone succeed also where the process hangs: the kernel makes them. On its host, a Recv-Q \
+    proof: "`doctor --call` sent a call of a method that cannot exist, and nothing came back; without --call no call \
+            is sent. Connects alone succeed also where the process hangs: the kernel makes them. On its host, a Recv-Q \
             that does not fall says that the process accepts none:\n\
             \tss -ltn 'sport = :PORT'",
     remedies: &[
@@ -116,23 +123,27 @@ pub(in crate::finding) const P08: Text = Text {
         "Restart the instance.",
         "Give callers a timeout, since without one a Kitex client waits for ever:\n\
          \tclient.WithRPCTimeout(time.Second)",
-        "Let tidegate find such instances without calls: a [defaults.health_check] with kind = \"call\".",
+        "Let tidegate find such instances without calls:\n\
+         \t[defaults.health_check]\n\
+         \tkind = \"call\"\n\
+         \tmethod = \"Ping\"",
     ],
 };
 
 pub(in crate::finding) const P09: Text = Text {
     cause: Code::P09.cause(),
-    proof: "`doctor --idle` held a connection without a call, and the server closed it. Kitex before v0.11.0 on Windows \
-            (gonet) does so after 5 s, and its own log says `default codec read failed: read tcp …: i/o timeout`: that \
-            line is the server's. Its callers get `EOF`, or `wsarecv: An established connection was aborted`, on the \
-            next call. v0.11 to v0.13 close after 2 minutes.",
+    proof: "`doctor --idle` held a connection without a call, and the server closed it. Kitex before v0.11.0 on \
+            Windows (gonet) does so after 5 s, and its own log says `default codec read failed: read tcp …: i/o \
+            timeout`: that line is the server's. Its callers get `EOF`, or `wsarecv: An established connection was \
+            aborted`, on the next call. v0.11 to v0.13 close after 2 minutes.",
     remedies: &[
         "Upgrade the server to Kitex v0.14.0 or later:\n\
          \tgo get github.com/cloudwego/kitex@latest",
         "Or let it wait longer:\n\
          \tserver.WithReadWriteTimeout(10*time.Minute)",
-        "Or call through tidegate, which keeps the connections: it closes its own after 4 s, looks at each before it is \
-         used again, and may send again what was lost. In [defaults], where all instances are Kitex:\n\
+        "Or call through tidegate, which keeps the connections: it closes its own after 4 s, looks at each before it \
+         is used again, and, where all instances are Kitex, may send again what was lost:\n\
+         \t[defaults]\n\
          \tidle_timeout = \"4s\"\n\
          \tresend_unacknowledged = true",
     ],
@@ -150,8 +161,9 @@ pub(in crate::finding) const P11: Text = Text {
             \tnc -v HOST PORT",
     remedies: &[
         "Register the port of the RPC server:\n\
-         \tKITEX_PORT_TO_REGISTRY=PORT",
-        "Where the address is loopback (R02), it is this host's own program that answers: see there.",
+         \tKITEX_PORT_TO_REGISTRY=RPC_PORT",
+        "Where the address is loopback (R02), it is this host's own program that answers: register another address, as \
+         R02 says.",
     ],
 };
 
@@ -176,8 +188,11 @@ pub(in crate::finding) const P13: Text = Text {
             \ttidegate doctor --recent SERVICE",
     remedies: &[
         "See what the server waits for: this is neither the address nor the network.",
-        "Give its callers the time that the method takes, and tidegate the same, by read_deadline of a \
-         [service.method.NAME]:\n\
+        "Give its callers the time that the method takes:\n\
          \tclient.WithRPCTimeout(2*time.Second)",
+        "And tidegate the same:\n\
+         \t[[service]]\n\
+         \tname = \"SERVICE\"\n\
+         \tread_deadline = \"2s\"",
     ],
 };
