@@ -286,12 +286,15 @@ fn tell_rewritten(config: &Config) {
 }
 
 fn ask(args: &AskArgs, method: &Method, path: &str) -> Done {
+    print(fetch(args, method, path)?.trim_end());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the running one answers.
+fn fetch(args: &AskArgs, method: &Method, path: &str) -> Result<String, ExitCode> {
     let admin = admin(args)?;
     match ask::ask(&admin, method, path) {
-        Ok(answer) if answer.status.is_success() => {
-            print(answer.text.trim_end());
-            Ok(ExitCode::SUCCESS)
-        }
+        Ok(answer) if answer.status.is_success() => Ok(answer.text),
         Ok(answer) if answer.text.trim().is_empty() => Err(complain(
             REFUSED,
             format_args!("{admin} refused: {}", answer.status),

@@ -27,6 +27,7 @@ pub mod here;
 pub mod json;
 pub(crate) mod page;
 pub mod places;
+pub mod recent;
 pub mod report;
 pub mod round;
 pub mod text;

@@ -16,8 +16,8 @@ use crate::doctor::{missing, this_host};
 use crate::endpoint::{Choice, Endpoint, EndpointSet, Member, Waiters};
 use crate::finding::Code;
 use crate::health::Peers;
-use crate::registry::{DialAddr, Shown};
 use crate::registry::survey::MemberFault;
+use crate::registry::{DialAddr, Shown};
 
 pub mod json;
 #[cfg(test)]

@@ -1,20 +1,28 @@
 //! `tidegate doctor`.
 
 use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use hyper::Method;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Value, json};
 
-use super::{Done, LookArgs, REFUSED, UNABLE, complain, looking, service_name, time};
+use super::{
+    AskArgs, Done, LookArgs, REFUSED, UNABLE, complain, fetch, looking, service_name, time,
+};
+use crate::config::ListenAddr;
 use crate::doctor::text::{Look, render};
-use crate::doctor::{Asked, Report, examine, json::Json};
+use crate::doctor::{Asked, Report, examine, json::Json, recent};
 use crate::finding::Lang;
 use crate::probe::Plan;
 
 /// How long an idle connection is held unless told otherwise: longer than older Kitex servers on Windows do.
 const IDLE: &str = "6s";
+/// How many recent calls of each kind people are shown.
+const RECENT: &str = "limit=20";
 /// The width of what is no terminal.
 const WIDTH: usize = 80;
 /// Wider lines are hard to read.
@@ -37,6 +45,17 @@ pub(super) struct DoctorArgs {
     /// The longest that a connect may take
     #[arg(long, value_name = "TIME", default_value = "1.2s", value_parser = time)]
     timeout: Duration,
+    /// Show the last failed and the slowest calls of a running tidegate instead
+    #[arg(long, conflicts_with_all = ["call", "idle", "etcd"])]
+    recent: bool,
+    /// The [admin] address of that one: 127.0.0.1:9901 or unix:/path
+    #[arg(
+        long,
+        value_name = "ADDR",
+        requires = "recent",
+        conflicts_with = "config"
+    )]
+    admin: Option<ListenAddr>,
     #[command(flatten)]
     speak: Speak,
 }
@@ -109,6 +128,9 @@ impl DoctorArgs {
 }
 
 pub(super) fn doctor(args: &DoctorArgs) -> Done {
+    if args.recent {
+        return recent(args);
+    }
     let config = args.config.load()?;
     let mut services: Vec<Arc<str>> = Vec::new();
     for name in &args.services {
@@ -128,6 +150,44 @@ pub(super) fn doctor(args: &DoctorArgs) -> Done {
     let report = report.map_err(|why| complain(UNABLE, why))?;
     print(&report, args).map_err(|error| complain(REFUSED, error))?;
     Ok(report.summary().exit.into())
+}
+
+/// The calls that a running tidegate keeps.
+fn recent(args: &DoctorArgs) -> Done {
+    let running = AskArgs {
+        config: args.config.config.clone(),
+        admin: args.admin.clone(),
+    };
+    let limit = if args.speak.json { "" } else { RECENT };
+    let paths = match args.services.is_empty() {
+        true => vec![format!("/calls?{limit}")],
+        false => {
+            let names = args.services.iter();
+            let path = |it: &String| format!("/calls?service={}&{limit}", crate::admin::encode(it));
+            names.map(path).collect()
+        }
+    };
+    let mut services = Vec::new();
+    for path in paths {
+        let text = fetch(&running, &Method::GET, path.trim_end_matches(['?', '&']))?;
+        let mut calls: Value = serde_json::from_str(&text).map_err(|error| {
+            complain(UNABLE, format_args!("the answer cannot be read: {error}"))
+        })?;
+        if let Some(Value::Array(all)) = calls.get_mut("services") {
+            services.append(all);
+        }
+    }
+    let calls = json!({ "services": services });
+    let speak = &args.speak;
+    let printed = print_to(|out| match speak.json {
+        true => Ok(serde_json::to_writer_pretty(out, &calls)?),
+        false => {
+            let text = recent::render(&calls, speak.lang(), speak.width());
+            out.write_all(text.trim_end().as_bytes())
+        }
+    });
+    printed.map_err(|error| complain(REFUSED, error))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// On stderr, if that is a terminal.
