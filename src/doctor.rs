@@ -85,7 +85,7 @@ async fn settle(
     asked: &Asked,
     places: &[Place],
     host: &Arc<Host>,
-    cases: &mut [Case],
+    cases: &mut Vec<Case>,
     looks: &mut Looks,
     progress: Progress<'_>,
 ) {
@@ -104,14 +104,24 @@ async fn settle(
         before.into_iter().for_each(|it| it.forget(case, looks));
     }
     round::look(&again, &asked.plan, looks, progress).await;
-    for case in cases {
+    let mut gone = false;
+    for case in cases.iter_mut() {
         if let Some(at) = again
             .iter()
             .position(|it| it.is_same(case) && it.was_read())
         {
             *case = again.swap_remove(at);
+            gone |= case.is_empty();
         }
     }
+    if gone && asked.services.is_empty() {
+        cases.retain(|case| !case.is_empty() || is_configured(config, case));
+    }
+}
+
+/// Whether the config names the service: it is missed where it is not registered.
+fn is_configured(config: &Config, case: &Case) -> bool {
+    config.service(&case.seen.name).is_some()
 }
 
 async fn report(
