@@ -11,6 +11,7 @@
 
 mod ask;
 mod doctor;
+mod explain;
 mod redirect;
 mod resolve;
 
@@ -72,6 +73,8 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Say what a caller of a service would really dial, after rewrite rules and lanes, and why
     Resolve(resolve::ResolveArgs),
+    /// Say what a finding such as R02 means, how it is proved, and what helps; without one, list all
+    Explain(explain::ExplainArgs),
     /// Make a running tidegate load its config again
     Reload(AskArgs),
     /// Make a running tidegate stop gracefully
@@ -239,6 +242,7 @@ pub fn main(commands: &Commands) -> ExitCode {
         Command::Why(args) => ask(&args.running, &Method::GET, &args.path()),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Resolve(args) => resolve::resolve(&args),
+        Command::Explain(args) => explain::explain(&args),
         Command::Reload(args) => ask(&args, &Method::POST, "/reload"),
         Command::Drain(args) => ask(&args, &Method::POST, "/drain"),
         Command::Iptables(args) => redirect::redirect(&args),
