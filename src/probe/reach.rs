@@ -22,15 +22,7 @@ pub(super) async fn reach(
     addr: &DialAddr,
     limit: Duration,
 ) -> Result<(Box<Conn>, Duration), Connect> {
-    let mut first = once(addr, limit).await;
-    for pause in AGAIN {
-        if !matches!(first, Err(Connect::Refused(_))) {
-            break;
-        }
-        sleep(pause).await;
-        first = once(addr, limit).await;
-    }
-    let (conn, mut took) = first?;
+    let (conn, mut took) = patiently(addr, limit).await?;
     for _ in 0..MEASURED_AGAIN {
         if took <= NEAR {
             break;
@@ -40,6 +32,22 @@ pub(super) async fn reach(
         }
     }
     Ok((conn, took))
+}
+
+/// One connect, tried again where it is refused, and the time that it took.
+pub(super) async fn patiently(
+    addr: &DialAddr,
+    limit: Duration,
+) -> Result<(Box<Conn>, Duration), Connect> {
+    let mut dialled = once(addr, limit).await;
+    for pause in AGAIN {
+        if !matches!(dialled, Err(Connect::Refused(_))) {
+            break;
+        }
+        sleep(pause).await;
+        dialled = once(addr, limit).await;
+    }
+    dialled
 }
 
 /// One connect, and the time that it took.

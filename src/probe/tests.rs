@@ -68,8 +68,10 @@ impl Drop for Peer {
     }
 }
 
+/// Patient, so that a busy machine is no silent one.
 fn calling() -> Plan {
     Plan {
+        answer: Duration::from_secs(10),
         call: true,
         ..Plan::default()
     }

@@ -24,6 +24,7 @@ async fn eventually(at: SocketAddr, plan: &Plan, is_it: impl Fn(&Seen) -> bool) 
 
 fn calling() -> Plan {
     Plan {
+        answer: Duration::from_secs(5),
         call: true,
         ..Plan::default()
     }
