@@ -210,8 +210,8 @@ impl Timeline {
         sent: bool,
         name: impl FnOnce() -> Option<Arc<str>>,
     ) -> Tries {
-        let rare = self.rare.lock().take().unwrap_or_default();
-        let mut tries = rare.tries;
+        let rare = self.rare.lock().take().map(|it| *it);
+        let Rare { mut tries, removed } = rare.unwrap_or_default();
         if begun > tries.ended {
             let ended = load(&self.ended);
             let answered = Outcome::ALL.get(usize::from(self.outcome.load(Relaxed)));
@@ -219,7 +219,7 @@ impl Timeline {
                 .filter(|_| ended != Mark::NONE)
                 .map_or(outcome, |it| *it);
             tries.push(PastTry {
-                endpoint: rare.removed.or_else(name),
+                endpoint: removed.or_else(name),
                 outcome,
                 marks: self.marks(outcome, ended.or(Mark::at(total)), sent),
             });
