@@ -57,7 +57,9 @@ pub async fn doctor(etcd: &Etcd, args: &[&str]) -> (i32, Value) {
 
 /// The codes of the instances that are registered with this address.
 pub fn codes(report: &Value, address: &str) -> Vec<String> {
-    let of_it = instances(report).into_iter().filter(|it| it["address"] == address);
+    let of_it = instances(report)
+        .into_iter()
+        .filter(|it| it["address"] == address);
     let codes = of_it.flat_map(|it| it["codes"].as_array().unwrap().clone());
     codes.map(|it| it.as_str().unwrap().to_owned()).collect()
 }
@@ -65,12 +67,17 @@ pub fn codes(report: &Value, address: &str) -> Vec<String> {
 /// All instances.
 pub fn instances(report: &Value) -> Vec<Value> {
     let services = report["services"].as_array().unwrap();
-    let all = services.iter().map(|it| it["instances"].as_array().unwrap().clone());
+    let all = services
+        .iter()
+        .map(|it| it["instances"].as_array().unwrap().clone());
     all.flatten().collect()
 }
 
 /// The codes of the findings about something as a whole.
 pub fn whole(of: &Value) -> Vec<&str> {
     let findings = of["findings"].as_array().unwrap();
-    findings.iter().map(|it| it["code"].as_str().unwrap()).collect()
+    findings
+        .iter()
+        .map(|it| it["code"].as_str().unwrap())
+        .collect()
 }

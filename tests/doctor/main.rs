@@ -15,6 +15,6 @@ mod process;
 mod many;
 mod print;
 mod recent;
-mod registries;
 mod registrations;
+mod registries;
 mod resolve;

@@ -47,14 +47,19 @@ async fn it_speaks_chinese_where_it_is_asked_to_or_the_locale_says_so() {
     let asked = run(&folder, &["doctor", "--etcd", &etcd.url(), "--lang", "zh"]).await;
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
     command.args(["doctor", "--etcd", &etcd.url()]);
-    let output = tokio::task::spawn_blocking(move || {
-        command.env("LC_ALL", "zh_CN.UTF-8").output().unwrap()
-    });
+    let output =
+        tokio::task::spawn_blocking(move || command.env("LC_ALL", "zh_CN.UTF-8").output().unwrap());
     let by_locale = String::from_utf8(output.await.unwrap().stdout).unwrap();
     for text in [asked.out, by_locale] {
         assert!(text.contains("不修改任何东西"), "{text}");
-        assert!(text.contains("后被拒绝") && text.contains("P01 主机拒绝连接"), "{text}");
-        assert!(text.contains("1 个服务，1 个注册：0 个可达，1 个有问题"), "{text}");
+        assert!(
+            text.contains("后被拒绝") && text.contains("P01 主机拒绝连接"),
+            "{text}"
+        );
+        assert!(
+            text.contains("1 个服务，1 个注册：0 个可达，1 个有问题"),
+            "{text}"
+        );
     }
 }
 
@@ -65,9 +70,14 @@ async fn control_characters_of_a_registry_never_reach_the_terminal() {
     let value = serde_json::json!({ "network": "tcp", "address": hostile, "weight": 10 });
     let key = format!("{PREFIX}/item\u{202e}evil/{hostile}");
     etcd.put(&key, &value.to_string()).await;
-    etcd.put(&format!("{PREFIX}/item\u{202e}evil/{hostile}2"), "x").await;
+    etcd.put(&format!("{PREFIX}/item\u{202e}evil/{hostile}2"), "x")
+        .await;
     let folder = tempfile::tempdir().unwrap();
-    let answer = run(&folder, &["doctor", "--etcd", &etcd.url(), "--color", "never"]).await;
+    let answer = run(
+        &folder,
+        &["doctor", "--etcd", &etcd.url(), "--color", "never"],
+    )
+    .await;
     assert_eq!(answer.code, 1, "{answer:?}");
     let bad = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
     assert!(!answer.out.contains(bad), "{:?}", answer.out);

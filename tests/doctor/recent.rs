@@ -15,7 +15,10 @@ async fn recent_calls_of_a_running_one_are_shown() {
     let recent = |args: &[&str]| {
         let all = [&["doctor", "--recent", "-c", "tidegate.toml"], args].concat();
         let output = proxy.command(&all);
-        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
     };
     tokio::task::block_in_place(|| {
         eventually("a failed call is shown", || {
@@ -24,7 +27,10 @@ async fn recent_calls_of_a_running_one_are_shown() {
         });
         let (code, text) = recent(&["item", "--json"]);
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!((code, &json["services"][0]["service"]), (Some(0), &"item".into()));
+        assert_eq!(
+            (code, &json["services"][0]["service"]),
+            (Some(0), &"item".into())
+        );
         assert_eq!(recent(&["itme"]).0, Some(1));
         let nobody = proxy.command(&["doctor", "--recent", "--admin", &free().to_string()]);
         assert_eq!(nobody.status.code(), Some(3));

@@ -46,13 +46,22 @@ async fn healthy_services_are_no_finding_and_no_call_is_sent_unless_asked_for() 
     assert_eq!(server.calls(), 0);
     let (code, report) = doctor(&etcd, &["--call"]).await;
     assert_eq!(code, 0, "{report:#}");
-    assert_eq!(instances(&report)[0]["seen"]["call"]["result"], "answered", "{report:#}");
+    assert_eq!(
+        instances(&report)[0]["seen"]["call"]["result"],
+        "answered",
+        "{report:#}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_dialled_and_what_cannot_be_read_is_named() {
     let etcd = Etcd::start().await;
-    for address in ["0.0.0.0:8888", "169.254.169.254:80", "::1:8888", "no-such-host.invalid:1"] {
+    for address in [
+        "0.0.0.0:8888",
+        "169.254.169.254:80",
+        "::1:8888",
+        "no-such-host.invalid:1",
+    ] {
         etcd.register_for(PREFIX, "item", address, 60).await;
     }
     etcd.put(&format!("{PREFIX}/item/x"), "no JSON").await;
@@ -63,7 +72,10 @@ async fn what_cannot_be_dialled_and_what_cannot_be_read_is_named() {
     assert_eq!(codes(&report, "::1:8888"), ["R07"]);
     assert_eq!(codes(&report, "no-such-host.invalid:1"), ["R17"]);
     assert_eq!(report["services"][0]["skipped"][0]["code"], "R09");
-    assert!(instances(&report).iter().all(|it| it["seen"].is_null()), "{report:#}");
+    assert!(
+        instances(&report).iter().all(|it| it["seen"].is_null()),
+        "{report:#}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -93,10 +105,15 @@ async fn an_http_server_is_told_from_a_thrift_server() {
 async fn a_server_in_the_middle_of_a_restart_is_not_accused() {
     let etcd = Etcd::start().await;
     let address = free();
-    etcd.register_for(PREFIX, "item", &address.to_string(), 60).await;
+    etcd.register_for(PREFIX, "item", &address.to_string(), 60)
+        .await;
     let late = tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(600)).await;
-        Options::always(Act::Echo).listen(address).start().await.unwrap()
+        Options::always(Act::Echo)
+            .listen(address)
+            .start()
+            .await
+            .unwrap()
     });
     let (code, report) = doctor(&etcd, &["item"]).await;
     let _server = late.await.unwrap();
@@ -133,7 +150,11 @@ async fn a_wrong_name_is_answered_with_the_nearest_and_a_beginning_with_what_it_
     let services = &report["services"];
     assert_eq!(whole(&services[0]), ["R13"]);
     let said = services[0]["findings"][0]["said"].as_str().unwrap();
-    let parts = ["2 services under `kitex/registry-etcd`", "none called `itme`", "nearest: `item`"];
+    let parts = [
+        "2 services under `kitex/registry-etcd`",
+        "none called `itme`",
+        "nearest: `item`",
+    ];
     assert!(parts.iter().all(|it| said.contains(it)), "{said}");
     assert_eq!(whole(&services[1]), ["R20"]);
     let said = services[1]["findings"][0]["said"].as_str().unwrap();
@@ -147,7 +168,9 @@ async fn a_service_under_another_prefix_is_found() {
     let (code, report) = doctor(&etcd, &["item"]).await;
     assert_eq!(code, 1);
     assert_eq!(whole(&report["services"][0]), ["R13"]);
-    let said = report["services"][0]["findings"][0]["said"].as_str().unwrap();
+    let said = report["services"][0]["findings"][0]["said"]
+        .as_str()
+        .unwrap();
     assert!(said.contains("`item` under the empty prefix"), "{said}");
 }
 
@@ -161,10 +184,13 @@ async fn what_listens_here_and_is_registered_no_more_is_named() {
     let gone = server.address().to_string();
     etcd.register(PREFIX, "item", &gone).await;
     etcd.delete(&format!("{PREFIX}/item/{gone}")).await;
-    etcd.register_for(PREFIX, "item", &other.address().to_string(), 60).await;
+    etcd.register_for(PREFIX, "item", &other.address().to_string(), 60)
+        .await;
     let (code, report) = doctor(&etcd, &["item"]).await;
     assert_eq!(code, 1, "{report:#}");
     assert_eq!(whole(&report["services"][0]), ["R22"]);
-    let said = report["services"][0]["findings"][0]["said"].as_str().unwrap();
+    let said = report["services"][0]["findings"][0]["said"]
+        .as_str()
+        .unwrap();
     assert!(said.contains(&gone), "{said}");
 }

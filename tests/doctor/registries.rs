@@ -14,7 +14,10 @@ async fn an_etcd_that_is_away_cannot_be_looked_at() {
     assert_eq!(answer.code, 3, "{answer:?}");
     let report = answer.json();
     let member = &report["registries"][0]["members"][0];
-    assert_eq!((&member["code"], &member["step"]), (&"E01".into(), &"port".into()));
+    assert_eq!(
+        (&member["code"], &member["step"]),
+        (&"E01".into(), &"port".into())
+    );
     assert_eq!(whole(&report["registries"][0])[0], "E01");
     let answer = run(&folder, &["doctor", "--etcd", &url]).await;
     assert_eq!(answer.code, 3);
@@ -24,7 +27,8 @@ async fn an_etcd_that_is_away_cannot_be_looked_at() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_password_is_named() {
     let mut etcd = Etcd::start().await;
-    etcd.enable_auth("tide", "right", &format!("{PREFIX}/")).await;
+    etcd.enable_auth("tide", "right", &format!("{PREFIX}/"))
+        .await;
     let folder = tempfile::tempdir().unwrap();
     let config = format!(
         "[[registry]]\nname = 'main'\nkind = 'etcd'\nendpoints = ['{}']\nuser = 'tide'\npassword = 'wrong'\n",
@@ -34,7 +38,10 @@ async fn a_wrong_password_is_named() {
     let answer = run(&folder, &["doctor", "-c", "t.toml", "--json"]).await;
     assert_eq!(answer.code, 3, "{answer:?}");
     let report = answer.json();
-    assert_eq!(report["registries"][0]["members"][0]["code"], "E02", "{report:#}");
+    assert_eq!(
+        report["registries"][0]["members"][0]["code"], "E02",
+        "{report:#}"
+    );
     assert_eq!(report["registries"][0]["members"][0]["step"], "password");
     assert!(!answer.out.contains("wrong'"), "{answer:?}");
 }
@@ -49,7 +56,11 @@ async fn a_file_and_the_config_itself_are_looked_at_and_a_listener_of_the_config
     );
     std::fs::write(folder.path().join("items.toml"), registered).unwrap();
     let file = "[[registry]]\nname = 'file'\nkind = 'file'\npath = 'items.toml'\n";
-    let config = format!("{file}{}{}", listener("in", own, "stock"), service("stock", &[down], ""));
+    let config = format!(
+        "{file}{}{}",
+        listener("in", own, "stock"),
+        service("stock", &[down], "")
+    );
     std::fs::write(folder.path().join("tidegate.toml"), config).unwrap();
     let answer = run(&folder, &["doctor", "--json"]).await;
     assert_eq!(answer.code, 1, "{answer:?}");
@@ -61,7 +72,13 @@ async fn a_file_and_the_config_itself_are_looked_at_and_a_listener_of_the_config
     assert_eq!(codes(&report, &down.to_string()), ["P01"]);
     let names = report["services"].as_array().unwrap().iter();
     let names: Vec<_> = names.map(|it| (&it["name"], &it["registry"])).collect();
-    assert_eq!(names, [(&"item".into(), &"file".into()), (&"stock".into(), &"config".into())]);
+    assert_eq!(
+        names,
+        [
+            (&"item".into(), &"file".into()),
+            (&"stock".into(), &"config".into())
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -73,7 +90,8 @@ async fn an_etcd_without_services_and_one_without_the_right_to_list_are_said() {
     let server = Server::start(Act::Echo).await.unwrap();
     let address = server.address().to_string();
     etcd.register_for(PREFIX, "item", &address, 600).await;
-    etcd.enable_auth("tide", "pass", &format!("{PREFIX}/item/")).await;
+    etcd.enable_auth("tide", "pass", &format!("{PREFIX}/item/"))
+        .await;
     let folder = tempfile::tempdir().unwrap();
     let config = format!(
         "[[registry]]\nname = 'main'\nkind = 'etcd'\nendpoints = ['{}']\nuser = 'tide'\npassword = 'pass'\n\
@@ -81,7 +99,10 @@ async fn an_etcd_without_services_and_one_without_the_right_to_list_are_said() {
         etcd.url()
     );
     std::fs::write(folder.path().join("t.toml"), config).unwrap();
-    for args in [&["doctor", "-c", "t.toml", "--json"][..], &["doctor", "item", "-c", "t.toml", "--json"]] {
+    for args in [
+        &["doctor", "-c", "t.toml", "--json"][..],
+        &["doctor", "item", "-c", "t.toml", "--json"],
+    ] {
         let answer = run(&folder, args).await;
         assert_eq!(answer.code, 0, "{answer:?}");
         assert_eq!(codes(&answer.json(), &address), [""; 0]);
@@ -100,11 +121,21 @@ async fn what_makes_no_sense_is_usage() {
         &["doctor", "--recent", "--call"],
         &["doctor", "--admin", "127.0.0.1:1"],
         &["resolve"],
-        &["resolve", "item", "--with", "env", "--etcd", "http://127.0.0.1:1"],
+        &[
+            "resolve",
+            "item",
+            "--with",
+            "env",
+            "--etcd",
+            "http://127.0.0.1:1",
+        ],
         &["resolve", "item"],
     ] {
         let answer = run(&folder, args).await;
         assert_eq!(answer.code, 2, "{args:?}: {answer:?}");
-        assert!(!answer.err.is_empty() && answer.out.is_empty(), "{answer:?}");
+        assert!(
+            !answer.err.is_empty() && answer.out.is_empty(),
+            "{answer:?}"
+        );
     }
 }
