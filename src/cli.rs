@@ -11,7 +11,9 @@
 
 mod ask;
 mod doctor;
+mod explain;
 mod redirect;
+mod resolve;
 
 #[cfg(test)]
 mod tests;
@@ -69,6 +71,10 @@ enum Command {
     Why(WhyArgs),
     /// Say what is registered, what of it can be called from here, and what to do about the rest; changes nothing
     Doctor(doctor::DoctorArgs),
+    /// Say what a caller of a service would really dial, after rewrite rules and lanes, and why
+    Resolve(resolve::ResolveArgs),
+    /// Say what a finding such as R02 means, how it is proved, and what helps; without one, list all
+    Explain(explain::ExplainArgs),
     /// Make a running tidegate load its config again
     Reload(AskArgs),
     /// Make a running tidegate stop gracefully
@@ -235,6 +241,8 @@ pub fn main(commands: &Commands) -> ExitCode {
         Command::Check(args) => check(&args),
         Command::Why(args) => ask(&args.running, &Method::GET, &args.path()),
         Command::Doctor(args) => doctor::doctor(&args),
+        Command::Resolve(args) => resolve::resolve(&args),
+        Command::Explain(args) => explain::explain(&args),
         Command::Reload(args) => ask(&args, &Method::POST, "/reload"),
         Command::Drain(args) => ask(&args, &Method::POST, "/drain"),
         Command::Iptables(args) => redirect::redirect(&args),
@@ -282,12 +290,15 @@ fn tell_rewritten(config: &Config) {
 }
 
 fn ask(args: &AskArgs, method: &Method, path: &str) -> Done {
+    print(fetch(args, method, path)?.trim_end());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the running one answers.
+fn fetch(args: &AskArgs, method: &Method, path: &str) -> Result<String, ExitCode> {
     let admin = admin(args)?;
     match ask::ask(&admin, method, path) {
-        Ok(answer) if answer.status.is_success() => {
-            print(answer.text.trim_end());
-            Ok(ExitCode::SUCCESS)
-        }
+        Ok(answer) if answer.status.is_success() => Ok(answer.text),
         Ok(answer) if answer.text.trim().is_empty() => Err(complain(
             REFUSED,
             format_args!("{admin} refused: {}", answer.status),

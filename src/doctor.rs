@@ -25,8 +25,9 @@ use crate::registry::{DialAddr, Host};
 pub mod case;
 pub mod here;
 pub mod json;
-mod page;
+pub(crate) mod page;
 pub mod places;
+pub mod recent;
 pub mod report;
 pub mod round;
 pub mod text;
@@ -37,6 +38,7 @@ pub use report::Report;
 
 use case::Case;
 use places::Place;
+pub(crate) use whole::missing;
 
 /// What is asked.
 #[derive(Debug, Clone, Default)]
@@ -83,7 +85,7 @@ async fn settle(
     asked: &Asked,
     places: &[Place],
     host: &Arc<Host>,
-    cases: &mut [Case],
+    cases: &mut Vec<Case>,
     looks: &mut Looks,
     progress: Progress<'_>,
 ) {
@@ -102,14 +104,24 @@ async fn settle(
         before.into_iter().for_each(|it| it.forget(case, looks));
     }
     round::look(&again, &asked.plan, looks, progress).await;
-    for case in cases {
+    let mut gone = false;
+    for case in cases.iter_mut() {
         if let Some(at) = again
             .iter()
             .position(|it| it.is_same(case) && it.was_read())
         {
             *case = again.swap_remove(at);
+            gone |= case.is_empty();
         }
     }
+    if gone && asked.services.is_empty() {
+        cases.retain(|case| !case.is_empty() || is_configured(config, case));
+    }
+}
+
+/// Whether the config names the service: it is missed where it is not registered.
+fn is_configured(config: &Config, case: &Case) -> bool {
+    config.service(&case.seen.name).is_some()
 }
 
 async fn report(
@@ -140,7 +152,7 @@ async fn report(
 }
 
 /// This host as a running tidegate would see it, with the listeners of the config though nothing listens now.
-fn this_host(config: &Config) -> Arc<Host> {
+pub(crate) fn this_host(config: &Config) -> Arc<Host> {
     let listeners = config.listeners.iter().map(|it| match &it.listen {
         crate::config::ListenAddr::Tcp(addr) => DialAddr::Tcp(*addr),
         crate::config::ListenAddr::Unix(path) => DialAddr::Unix(path.as_path().into()),

@@ -18,7 +18,7 @@ mod tags;
 mod waiters;
 
 pub use load::Load;
-pub use set::{EndpointSet, Member, Part, Pick, Scope};
+pub use set::{Chance, Choice, EndpointSet, Member, Part, Pick, Scope, Step};
 pub use tags::Tags;
 pub use waiters::{LineId, Waiters, Waiting};
 

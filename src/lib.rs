@@ -16,7 +16,9 @@
 //! Beside the way: [`outcome`] is the one table of everything that can end a call, [`call`] and [`rpc`] are what
 //! travels, [`cluster`] is what a service's calls share, with its [`rate`] and its retry [`budget`], [`discovery`]
 //! binds clusters to their [`registry`], [`config`], [`metadata`], [`metrics`], [`window`] and [`platform`] are leaves,
-//! [`why`] says why a state is what it is, [`doctor`] looks at what is registered, [`redirect`] makes the firewall's rules, and [`app`] builds all of it.
+//! [`why`] says why a state is what it is, [`recorder`] keeps the calls that are worth a look, [`doctor`] looks at what is
+//! registered and [`resolve`] at what of it a call would get, [`redirect`] makes the firewall's rules, and [`app`] builds
+//! all of it.
 #![warn(missing_docs)]
 
 pub mod admin;
@@ -45,8 +47,10 @@ pub mod platform;
 pub mod probe;
 pub mod protocol;
 pub mod rate;
+pub mod recorder;
 pub mod redirect;
 pub mod registry;
+pub mod resolve;
 pub mod route;
 pub mod rpc;
 pub mod session;

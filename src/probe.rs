@@ -55,9 +55,12 @@ impl Default for Plan {
 /// 2. Listens for what a server says unasked, for 40 ms and two connect times. One that closes at once is connected to
 ///    once more; if that is closed as well it is [`Connect::Reset`]. A Kitex server over its connection limit does so.
 /// 3. Sends `16 03 01 FF FF 0D 0A` and listens for 100 ms and four connect times. TLS, HTTP/1 and Redis servers answer. A
-///    Kitex server waits for an eighth byte, sees the connection close instead, and logs nothing.
+///    Kitex server waits for an eighth byte and sees the connection close instead, which is no error to it: v0.16.3 logs
+///    nothing, with netpoll and with gonet; later ones warn, seldom, of `remote connection closed`. One of multiplexed
+///    connections waits for twelve bytes and logs `error=EOF peer close`.
 /// 4. Where `plan.call`, and nothing but Thrift was heard: calls [`NO_SUCH_METHOD`], framed, in TTHeader, buffered, each on
-///    a connection of its own and for at most `plan.answer`, until one is answered.
+///    a connection of its own and for at most `plan.answer`, until one is answered. Kitex logs each as an error, and the
+///    framed and the buffered one, too, where it multiplexes: it reads TTHeader only.
 /// 5. Where `plan.idle`, beside 2 to 4: holds a connection.
 ///
 /// At most two connections are open at once: in 1 the one that is kept and the one that is measured, later the one that

@@ -20,7 +20,7 @@ use crate::config::ListenAddr;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What is read of an answer, in bytes.
-const LARGEST: usize = 1 << 20;
+const LARGEST: usize = 64 << 20;
 
 /// What the running one said.
 #[derive(Debug)]

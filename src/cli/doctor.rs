@@ -1,22 +1,32 @@
 //! `tidegate doctor`.
 
 use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use hyper::Method;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Value, json};
 
-use super::{Done, LookArgs, REFUSED, UNABLE, complain, looking, service_name, time};
+use super::{
+    AskArgs, Done, LookArgs, REFUSED, UNABLE, complain, fetch, looking, service_name, time,
+};
+use crate::config::ListenAddr;
 use crate::doctor::text::{Look, render};
-use crate::doctor::{Asked, Report, examine, json::Json};
+use crate::doctor::{Asked, Report, examine, json::Json, recent};
 use crate::finding::Lang;
 use crate::probe::Plan;
 
 /// How long an idle connection is held unless told otherwise: longer than older Kitex servers on Windows do.
 const IDLE: &str = "6s";
+/// How many recent calls of each kind people are shown.
+const RECENT: &str = "limit=20";
 /// The width of what is no terminal.
 const WIDTH: usize = 80;
+/// Wider lines are hard to read.
+const WIDEST: usize = 120;
 
 /// What is looked at, and how it is said.
 #[derive(Args, Clone, Debug)]
@@ -35,15 +45,53 @@ pub(super) struct DoctorArgs {
     /// The longest that a connect may take
     #[arg(long, value_name = "TIME", default_value = "1.2s", value_parser = time)]
     timeout: Duration,
+    /// Show the last failed and the slowest calls of a running tidegate instead
+    #[arg(long, conflicts_with_all = ["call", "idle", "etcd"])]
+    recent: bool,
+    /// The [admin] address of that one: 127.0.0.1:9901 or unix:/path
+    #[arg(
+        long,
+        value_name = "ADDR",
+        requires = "recent",
+        conflicts_with = "config"
+    )]
+    admin: Option<ListenAddr>,
+    #[command(flatten)]
+    speak: Speak,
+}
+
+/// How an answer is given.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Speak {
     /// Print JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     /// The language [default: the locale's]
     #[arg(long, value_enum)]
     lang: Option<Lang>,
     /// Colours: auto, where it is a terminal
     #[arg(long, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
     color: When,
+}
+
+impl Speak {
+    /// The language.
+    pub(super) fn lang(&self) -> Lang {
+        self.lang.unwrap_or_else(Lang::of_environment)
+    }
+
+    /// Whether there are colours.
+    pub(super) fn has_colour(&self) -> bool {
+        self.color.holds()
+    }
+
+    /// The width of what is printed to.
+    #[allow(clippy::unused_self)]
+    pub(super) fn width(&self) -> usize {
+        let columns = std::env::var("COLUMNS").ok().and_then(|it| it.parse().ok());
+        let columns = columns.filter(|_| io::stdout().is_terminal());
+        columns.unwrap_or(WIDTH).min(WIDEST)
+    }
 }
 
 /// Whether there are colours.
@@ -77,13 +125,12 @@ impl DoctorArgs {
             ..Plan::default()
         }
     }
-
-    fn lang(&self) -> Lang {
-        self.lang.unwrap_or_else(Lang::of_environment)
-    }
 }
 
 pub(super) fn doctor(args: &DoctorArgs) -> Done {
+    if args.recent {
+        return recent(args);
+    }
     let config = args.config.load()?;
     let mut services: Vec<Arc<str>> = Vec::new();
     for name in &args.services {
@@ -105,6 +152,44 @@ pub(super) fn doctor(args: &DoctorArgs) -> Done {
     Ok(report.summary().exit.into())
 }
 
+/// The calls that a running tidegate keeps.
+fn recent(args: &DoctorArgs) -> Done {
+    let running = AskArgs {
+        config: args.config.config.clone(),
+        admin: args.admin.clone(),
+    };
+    let limit = if args.speak.json { "" } else { RECENT };
+    let paths = match args.services.is_empty() {
+        true => vec![format!("/calls?{limit}")],
+        false => {
+            let names = args.services.iter();
+            let path = |it: &String| format!("/calls?service={}&{limit}", crate::admin::encode(it));
+            names.map(path).collect()
+        }
+    };
+    let mut services = Vec::new();
+    for path in paths {
+        let text = fetch(&running, &Method::GET, path.trim_end_matches(['?', '&']))?;
+        let mut calls: Value = serde_json::from_str(&text).map_err(|error| {
+            complain(UNABLE, format_args!("the answer cannot be read: {error}"))
+        })?;
+        if let Some(Value::Array(all)) = calls.get_mut("services") {
+            services.append(all);
+        }
+    }
+    let calls = json!({ "services": services });
+    let speak = &args.speak;
+    let printed = print_to(|out| match speak.json {
+        true => Ok(serde_json::to_writer_pretty(out, &calls)?),
+        false => {
+            let text = recent::render(&calls, speak.lang(), speak.width());
+            out.write_all(text.trim_end().as_bytes())
+        }
+    });
+    printed.map_err(|error| complain(REFUSED, error))?;
+    Ok(ExitCode::SUCCESS)
+}
+
 /// On stderr, if that is a terminal.
 fn progress() -> ProgressBar {
     let target = match io::stderr().is_terminal() {
@@ -119,31 +204,31 @@ fn progress() -> ProgressBar {
     bar
 }
 
-/// To stdout; a reader that has gone is no failure of ours.
 fn print(report: &Report, args: &DoctorArgs) -> io::Result<()> {
+    let speak = &args.speak;
+    print_to(|out| match speak.json {
+        true => Ok(serde_json::to_writer_pretty(
+            out,
+            &Json(report, speak.lang()),
+        )?),
+        false => {
+            let look = Look {
+                lang: speak.lang(),
+                colour: speak.has_colour(),
+                width: speak.width(),
+            };
+            let text = render(report, &args.plan(), look);
+            out.write_all(text.trim_end().as_bytes())
+        }
+    })
+}
+
+/// To stdout, and a line's end; a reader that has gone is no failure of ours.
+pub(super) fn print_to(print: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
-    let lang = args.lang();
-    let printed = if args.json {
-        serde_json::to_writer_pretty(&mut out, &Json(report, lang))
-            .map_err(io::Error::from)
-            .and_then(|()| writeln!(out))
-    } else {
-        let look = Look {
-            lang,
-            colour: args.color.holds(),
-            width: width(),
-        };
-        out.write_all(render(report, &args.plan(), look).as_bytes())
-    };
+    let printed = print(&mut out).and_then(|()| writeln!(out));
     match printed.and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         done => done,
     }
-}
-
-/// The terminal's width; its own where it says one.
-fn width() -> usize {
-    let columns = std::env::var("COLUMNS").ok().and_then(|it| it.parse().ok());
-    let columns = columns.filter(|_| io::stdout().is_terminal());
-    columns.unwrap_or(WIDTH).min(120)
 }

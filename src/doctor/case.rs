@@ -7,12 +7,12 @@ use super::Looks;
 use super::places::Place;
 use super::report::{Entry, ServiceReport, Verdict, Whole};
 use crate::config::Config;
-use crate::diagnosis::{self, Facts, Lease};
+use crate::diagnosis::{self, Facts};
 use crate::discovery::member_policy;
 use crate::finding::Code;
 use crate::probe::Connect;
 use crate::registry::survey::{ServiceSeen, Survey};
-use crate::registry::{DialAddr, Host, Instance, Members, Rewrites, Shown, judge_once};
+use crate::registry::{DialAddr, Host, Members, Rewrites, Shown, judge_once};
 
 /// How long the host names of all services together may take to resolve.
 const NAMES_PATIENCE: Duration = Duration::from_secs(6);
@@ -71,6 +71,12 @@ impl Case {
     #[must_use]
     pub fn was_read(&self) -> bool {
         self.seen.failed.is_none()
+    }
+
+    /// Whether nothing is registered for it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.seen.set.instances.is_empty() && self.seen.set.skipped.is_empty()
     }
 
     /// What would be dialled for it.
@@ -179,10 +185,4 @@ fn verdict(entries: &[Entry]) -> Verdict {
         true => Verdict::Reachable,
         false => Verdict::Unknown,
     }
-}
-
-/// The lease of an instance, for those who ask by its key.
-#[must_use]
-pub fn lease_of(seen: &ServiceSeen, instance: &Instance) -> Lease {
-    seen.leases.get(&instance.key).copied().unwrap_or_default()
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 /// What a text is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Colour {
+pub(crate) enum Colour {
     Good,
     Bad,
     Head,
@@ -24,7 +24,7 @@ impl Colour {
 }
 
 /// Lines, as they come.
-pub(super) struct Page {
+pub(crate) struct Page {
     text: String,
     width: usize,
     colour: bool,
@@ -32,7 +32,7 @@ pub(super) struct Page {
 
 impl Page {
     /// Of this width, in columns.
-    pub(super) fn new(width: usize, colour: bool) -> Self {
+    pub(crate) fn new(width: usize, colour: bool) -> Self {
         Self {
             text: String::new(),
             width: width.max(40),
@@ -41,21 +41,21 @@ impl Page {
     }
 
     /// All of it.
-    pub(super) fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         self.text
     }
 
-    pub(super) fn blank(&mut self) {
+    pub(crate) fn blank(&mut self) {
         self.text.push('\n');
     }
 
     /// A text, wrapped, each line behind so many blanks.
-    pub(super) fn wrapped(&mut self, indent: usize, text: &str) {
+    pub(crate) fn wrapped(&mut self, indent: usize, text: &str) {
         self.hanging(indent, 0, text);
     }
 
     /// The same, with all lines but the first further in.
-    pub(super) fn hanging(&mut self, indent: usize, more: usize, text: &str) {
+    pub(crate) fn hanging(&mut self, indent: usize, more: usize, text: &str) {
         let room = self.width.saturating_sub(indent + more);
         for (at, line) in wrap(text, room).iter().enumerate() {
             let indent = if at == 0 { indent } else { indent + more };
@@ -64,7 +64,7 @@ impl Page {
     }
 
     /// A text in colour.
-    pub(super) fn coloured(&mut self, indent: usize, colour: Colour, text: &str) {
+    pub(crate) fn coloured(&mut self, indent: usize, colour: Colour, text: &str) {
         for line in wrap(text, self.width.saturating_sub(indent)) {
             let line = self.paint(colour, &line);
             let _ = writeln!(self.text, "{:indent$}{line}", "");
@@ -72,7 +72,7 @@ impl Page {
     }
 
     /// A text behind a mark in colour.
-    pub(super) fn marked(&mut self, colour: Colour, mark: &str, text: &str) {
+    pub(crate) fn marked(&mut self, colour: Colour, mark: &str, text: &str) {
         let mark = self.paint(colour, mark);
         for (at, line) in wrap(text, self.width.saturating_sub(4)).iter().enumerate() {
             let _ = match at {
@@ -83,7 +83,7 @@ impl Page {
     }
 
     /// A line exactly as it is to be pasted: never wrapped.
-    pub(super) fn pasted(&mut self, indent: usize, line: &str) {
+    pub(crate) fn pasted(&mut self, indent: usize, line: &str) {
         let _ = writeln!(self.text, "{:indent$}{line}", "");
     }
 
@@ -97,7 +97,7 @@ impl Page {
 
 /// Lines of so many columns, broken at blanks, and between characters that are written without blanks. What has neither
 /// is left longer. Two blanks stay together.
-pub(super) fn wrap(text: &str, room: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, room: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut used = 0;
     for word in words(text) {

@@ -202,11 +202,10 @@ fn explain(page: &mut Page, service: &ServiceReport, entry: &Entry, lang: Lang) 
         if let Some(seen) = &entry.seen
             && let Some(evidence) = words::evidence(*code, seen, lang)
         {
-            let _ = write!(
-                text,
-                "{}{evidence}",
-                if lang == Lang::Zh { "：" } else { ": " }
-            );
+            let _ = match lang {
+                Lang::En => write!(text, " ({evidence})"),
+                Lang::Zh => write!(text, "（{evidence}）"),
+            };
         }
         page.hanging(4, 4, &text);
     }

@@ -112,12 +112,7 @@ pub(super) fn service(place: &Place, survey: &Survey, case: &Case) -> Vec<Whole>
         }];
     }
     let mut found = Vec::new();
-    if seen.set.instances.is_empty() && seen.set.skipped.is_empty() {
-        found.push(Whole {
-            code: Code::R13,
-            what: missing(place, survey, seen),
-        });
-    }
+    found.extend(missing(place, survey, seen));
     let longer = longer(&survey.names, &seen.name);
     if place.kind == "etcd" && !longer.is_empty() {
         found.push(Whole {
@@ -128,10 +123,22 @@ pub(super) fn service(place: &Place, survey: &Survey, case: &Case) -> Vec<Whole>
     found
 }
 
-fn missing(place: &Place, survey: &Survey, seen: &ServiceSeen) -> What {
-    if survey.names.contains(&seen.name) || place.is_static() {
-        return What::Empty;
+/// That nothing is registered for a service, where that is so.
+pub(crate) fn missing(place: &Place, survey: &Survey, seen: &ServiceSeen) -> Option<Whole> {
+    if !seen.set.instances.is_empty() || !seen.set.skipped.is_empty() {
+        return None;
     }
+    let what = match survey.names.contains(&seen.name) || place.is_static() {
+        true => What::Empty,
+        false => no_service(place, survey, seen),
+    };
+    Some(Whole {
+        code: Code::R13,
+        what,
+    })
+}
+
+fn no_service(place: &Place, survey: &Survey, seen: &ServiceSeen) -> What {
     let names = survey.names.iter().map(|it| &**it);
     let near = nearest(&seen.name, names).and_then(|it| survey.names.get(it));
     let known = survey.names_unread.is_none();

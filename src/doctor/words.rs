@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::report::{Summary, Verdict, What, Whole};
 use crate::diagnosis::{KITEX_CONNECT_TIMEOUT, Lease};
+use crate::endpoint::Step;
 use crate::finding::{Code, Lang, plain};
 use crate::outcome::human;
 use crate::probe::{Called, Connect, Idle, Plan, Seen, Spoke};
@@ -402,5 +403,85 @@ fn elsewhere_in(elsewhere: &[Elsewhere], lang: Lang) -> String {
             let all = all.join(", ");
             say!(lang, "; but there is {all}", "；但有 {all}")
         }
+    }
+}
+
+/// The headline of `resolve`.
+#[must_use]
+pub fn resolved(service: &str, registry: &str, endpoints: usize, all: usize, lang: Lang) -> String {
+    let (service, registry) = (plain(service), plain(registry));
+    say!(
+        lang,
+        "{service} ({registry}): {all} registered; this call may go to {endpoints}",
+        "{service}（{registry}）：已注册 {all} 个；这个调用可以去 {endpoints} 个",
+    )
+}
+
+/// A rule of `lane` that the call fits.
+#[must_use]
+pub fn rule(step: &Step, lang: Lang) -> String {
+    let Step { lane, at, live, .. } = step;
+    let text = say!(
+        lang,
+        "lane {lane} ({at}): the call fits, {live} registered",
+        "泳道 {lane}（{at}）：符合，其中有 {live} 个实例",
+    );
+    match (live, step.fallback) {
+        (0, true) => text + &say!(lang, "; it goes on to the next rule", "；继续看下一条规则"),
+        (0, false) => text + &say!(lang, "; fallback = false", "；fallback = false"),
+        _ => text,
+    }
+}
+
+/// No lane takes it.
+#[must_use]
+pub fn baseline(lang: Lang) -> &'static str {
+    match lang {
+        Lang::En => "baseline: the instances that belong to no lane",
+        Lang::Zh => "基线：不属于任何泳道的实例",
+    }
+}
+
+/// Which item of `prefer` counts.
+#[must_use]
+pub fn preferred(item: &str, lang: Lang) -> String {
+    let item = plain(item);
+    say!(
+        lang,
+        "preferred: {item}; the others while none of these can take it",
+        "优先：{item}；这些都不能用时才用其余的",
+    )
+}
+
+/// The share of the calls.
+#[must_use]
+pub fn share(share: f64, lang: Lang) -> String {
+    match share > 0.0 {
+        true => format!("{:.0} %", share * 100.0),
+        false => say!(lang, "spare", "备用"),
+    }
+}
+
+/// A weight.
+#[must_use]
+pub fn weight(weight: u32, lang: Lang) -> String {
+    say!(lang, "weight {weight}", "权重 {weight}")
+}
+
+/// What is dialled, but not for this call.
+#[must_use]
+pub fn for_other_calls(lang: Lang) -> &'static str {
+    match lang {
+        Lang::En => "for other calls:",
+        Lang::Zh => "给其他调用的：",
+    }
+}
+
+/// What is not dialled.
+#[must_use]
+pub fn not_dialled(lang: Lang) -> &'static str {
+    match lang {
+        Lang::En => "not dialled:",
+        Lang::Zh => "不会连接的：",
     }
 }

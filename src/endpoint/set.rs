@@ -13,6 +13,7 @@ use crate::call::{Attributes, Tried};
 use crate::config::Policy;
 use crate::health::{Peers, State};
 
+mod choice;
 mod group;
 mod lanes;
 mod ring;
@@ -23,6 +24,7 @@ mod tables;
 mod tests;
 mod tier;
 
+pub use choice::{Chance, Choice, Step};
 use group::{Group, Taste};
 use lanes::Lanes;
 pub use scope::Scope;

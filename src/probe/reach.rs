@@ -6,10 +6,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::Connect;
-use crate::platform;
 use crate::registry::DialAddr;
 use crate::upstream::Conn;
-use crate::upstream::connect::{DialError, FORBIDDEN, detail, dial};
+use crate::upstream::connect::{DialError, FORBIDDEN, detail, dial, is_ours};
 
 /// Between the tries of a connect that is refused: a server in the middle of a restart is not accused.
 const AGAIN: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(500)];
@@ -23,15 +22,7 @@ pub(super) async fn reach(
     addr: &DialAddr,
     limit: Duration,
 ) -> Result<(Box<Conn>, Duration), Connect> {
-    let mut first = once(addr, limit).await;
-    for pause in AGAIN {
-        if !matches!(first, Err(Connect::Refused(_))) {
-            break;
-        }
-        sleep(pause).await;
-        first = once(addr, limit).await;
-    }
-    let (conn, mut took) = first?;
+    let (conn, mut took) = patiently(addr, limit).await?;
     for _ in 0..MEASURED_AGAIN {
         if took <= NEAR {
             break;
@@ -41,6 +32,22 @@ pub(super) async fn reach(
         }
     }
     Ok((conn, took))
+}
+
+/// One connect, tried again where it is refused, and the time that it took.
+pub(super) async fn patiently(
+    addr: &DialAddr,
+    limit: Duration,
+) -> Result<(Box<Conn>, Duration), Connect> {
+    let mut dialled = once(addr, limit).await;
+    for pause in AGAIN {
+        if !matches!(dialled, Err(Connect::Refused(_))) {
+            break;
+        }
+        sleep(pause).await;
+        dialled = once(addr, limit).await;
+    }
+    dialled
 }
 
 /// One connect, and the time that it took.
@@ -69,12 +76,4 @@ fn failed(addr: &DialAddr, error: &io::Error, took: Duration) -> Connect {
         _ if addr.path().is_some() => Connect::NoSocket(said()),
         _ => Connect::Unreachable(said()),
     }
-}
-
-/// Whether this host ran out of something. One without IPv6 says "no address to dial from", too, and means that there
-/// is no way.
-fn is_ours(addr: &DialAddr, error: &io::Error) -> bool {
-    let is_ipv6 = addr.tcp().is_some_and(|addr| addr.is_ipv6());
-    platform::is_emfile(error)
-        || platform::no_local_port(error) && !(is_ipv6 && platform::lacks_ipv6())
 }

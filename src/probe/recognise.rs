@@ -1,7 +1,9 @@
 //! Who speaks, by the first bytes.
 
 use super::Spoke;
-use crate::frame::{Decoder, Limits, Shape, Side, looks_compact, looks_non_strict, shape};
+use crate::frame::{
+    BadFrame, Decoder, Limits, Shape, Side, looks_compact, looks_non_strict, shape,
+};
 
 /// The longest text that is kept, in characters.
 const MAX_TEXT: usize = 80;
@@ -95,11 +97,9 @@ fn is_thrift(first: &[u8]) -> bool {
     let Some(eight) = first.first_chunk::<8>() else {
         return false;
     };
-    let has_shape = !matches!(shape(*eight), Shape::Other);
-    let is_frame = |side| {
-        Decoder::new(Limits::default(), side)
-            .decode(first)
-            .is_ok_and(|_| has_shape)
+    let is_frame = |side| match Decoder::new(Limits::default(), side).decode(first) {
+        Ok(_) | Err(BadFrame::Stream { .. }) => shape(*eight) != Shape::Other,
+        Err(_) => false,
     };
     is_frame(Side::Replies)
         || is_frame(Side::Calls)
@@ -135,6 +135,7 @@ pub(super) fn printable(text: &[u8]) -> String {
         for char in chunk.valid().chars() {
             match char {
                 ' '..='~' => push(char.encode_utf8(&mut [0; 4])),
+                '\0'..='\x7f' => push(&(char as u8).escape_ascii().to_string()),
                 _ => push(&char.escape_debug().to_string()),
             }
         }

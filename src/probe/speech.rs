@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
-use super::reach::once;
+use super::reach::patiently;
 use super::recognise::recognise;
 use super::{Connect, Spoke};
 use crate::platform::Stream;
@@ -55,7 +55,7 @@ pub(super) async fn speech(
     let mut heard = listen(&mut conn, took).await?;
     if heard.is_gone() {
         drop(conn);
-        (conn, _) = once(addr, limit).await?;
+        (conn, _) = patiently(addr, limit).await?;
         heard = listen(&mut conn, took).await?;
         if heard.is_gone() {
             return Err(Connect::Reset(took));

@@ -2,18 +2,23 @@
 //! answer.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+use self::ranges::{in_container_range, in_machine_range, is_link_local, is_private, is_shared};
 use super::{Address, Code, DialAddr};
 use crate::metadata::forbidden;
 
+mod interface;
+mod ranges;
 #[cfg(test)]
 mod tests;
+
+pub use interface::Interface;
 
 /// The kinds of address. [`Class::suspicious`] and [`Class::dialable`] say what follows from each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -125,17 +130,6 @@ impl Class {
     }
 }
 
-/// An address of one of this host's network interfaces.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Interface {
-    /// Its name, `eth0`.
-    pub name: String,
-    /// The address.
-    pub ip: IpAddr,
-    /// The length of its network's prefix, in bits.
-    pub prefix_len: u8,
-}
-
 /// What classification must know of this host. Plain data; changes are swapped in.
 #[derive(Debug, Default)]
 pub struct Host {
@@ -227,6 +221,12 @@ impl Host {
             .cloned()
     }
 
+    /// Whether one of the interfaces leads to a virtual machine in which containers run.
+    fn has_a_machine(&self) -> bool {
+        let interfaces = self.interfaces.load();
+        interfaces.iter().any(Interface::leads_to_a_machine)
+    }
+
     /// Whether this host has interfaces, and none with an IPv6 address that leads anywhere.
     #[must_use]
     pub fn lacks_ipv6(&self) -> bool {
@@ -253,28 +253,6 @@ impl Host {
             _ => None,
         };
         own.or_else(elsewhere).or_else(no_ipv6)
-    }
-}
-
-impl Interface {
-    fn holds(&self, ip: IpAddr) -> bool {
-        match (self.ip, ip) {
-            (IpAddr::V4(own), IpAddr::V4(ip)) => in_v4(ip, own, self.prefix_len),
-            (IpAddr::V6(own), IpAddr::V6(ip)) => {
-                let shift = 128_u32.saturating_sub(u32::from(self.prefix_len));
-                u128::from(own).checked_shr(shift) == u128::from(ip).checked_shr(shift)
-            }
-            _ => false,
-        }
-    }
-
-    /// Names that container engines, their networks and virtual machines give to bridges.
-    fn is_container_bridge(&self) -> bool {
-        const NAMES: [&str; 11] = [
-            "docker", "br-", "cni", "cbr", "podman", "flannel", "cali", "weave", "lxc", "virbr",
-            "nerdctl",
-        ];
-        NAMES.iter().any(|name| self.name.starts_with(name))
     }
 }
 
@@ -319,47 +297,10 @@ fn classify_socket(socket: SocketAddr, host: &Host) -> Class {
     Class::Public
 }
 
-fn is_link_local(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_unicast_link_local(),
-    }
-}
-
-fn is_private(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_private(),
-        IpAddr::V6(ip) => ip.is_unique_local(),
-    }
-}
-
-/// RFC 6598, shared by carriers and by VPNs.
-fn is_shared(ip: IpAddr) -> bool {
-    matches!(ip, IpAddr::V4(ip) if in_v4(ip, Ipv4Addr::new(100, 64, 0, 0), 10))
-}
-
 /// An interface's own network says more than a well-known range: a company may use 10.244.0.0/16.
 fn is_container(ip: IpAddr, host: &Host) -> bool {
     match host.on_link(ip) {
         Some(interface) => interface.is_container_bridge(),
-        None => in_container_range(ip),
+        None => in_container_range(ip) || in_machine_range(ip) && host.has_a_machine(),
     }
-}
-
-/// The defaults of Docker (`docker0` and the first user networks), podman, flannel, and k3s.
-fn in_container_range(ip: IpAddr) -> bool {
-    const RANGES: [(Ipv4Addr, u8); 5] = [
-        (Ipv4Addr::new(172, 17, 0, 0), 16),
-        (Ipv4Addr::new(172, 18, 0, 0), 15),
-        (Ipv4Addr::new(10, 88, 0, 0), 16),
-        (Ipv4Addr::new(10, 244, 0, 0), 16),
-        (Ipv4Addr::new(10, 42, 0, 0), 16),
-    ];
-    let IpAddr::V4(ip) = ip else { return false };
-    RANGES.iter().any(|&(range, len)| in_v4(ip, range, len))
-}
-
-fn in_v4(ip: Ipv4Addr, network: Ipv4Addr, prefix_len: u8) -> bool {
-    let shift = 32_u32.saturating_sub(u32::from(prefix_len));
-    u32::from(ip).checked_shr(shift) == u32::from(network).checked_shr(shift)
 }

@@ -55,7 +55,22 @@ impl<S: Shared> Settle for Observing<S> {
         self.endpoint
             .metrics
             .tried(end.outcome as usize, end.outcome.label());
-        self.shared.status().add_upstream(took);
+        let (status, since) = (
+            self.shared.status(),
+            end.at.saturating_duration_since(self.shared.arrived()),
+        );
+        status.add_upstream(took);
+        // A reply that the policy takes for a failure is no end of the call either.
+        let again = target.policy.retry_on.contains(end.outcome);
+        if end.outcome.is_failure() || again {
+            let (name, sent) = (&self.endpoint.name, status.is_sent());
+            status.timeline().failed(name, end.outcome, since, sent);
+            return;
+        }
+        status.timeline().answered(end.outcome, since);
+        if self.endpoint.is_removed() {
+            status.timeline().name(&self.endpoint.name);
+        }
     }
 
     fn sign(&self, failed: Failed) -> Failed {

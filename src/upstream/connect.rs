@@ -1,7 +1,7 @@
 //! One connect, with its timeout and its outcome.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -81,7 +81,7 @@ impl DialError {
     fn named(self, addr: &DialAddr, limit: Duration) -> ConnectError {
         let (outcome, detail) = match self {
             DialError::Forbidden => (Outcome::LoopDetected, FORBIDDEN.into()),
-            DialError::System(error) => (outcome(&error), detail(addr, &error)),
+            DialError::System(error) => (outcome(addr, &error), detail(addr, &error)),
             DialError::TimedOut => {
                 let limit = crate::outcome::human(limit);
                 let text = format!("no answer to the connect within {limit}");
@@ -126,13 +126,26 @@ async fn dial_tcp(addr: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-fn outcome(error: &io::Error) -> Outcome {
+fn outcome(addr: &DialAddr, error: &io::Error) -> Outcome {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => Outcome::ConnectRefused,
         io::ErrorKind::TimedOut => Outcome::ConnectTimeout,
-        _ if platform::is_emfile(error) || platform::no_local_port(error) => Outcome::Overloaded,
+        _ if is_ours(addr, error) => Outcome::Overloaded,
         _ => Outcome::Unreachable,
     }
+}
+
+/// Whether this host has no descriptor or no local port left.
+pub(crate) fn is_ours(addr: &DialAddr, error: &io::Error) -> bool {
+    platform::is_emfile(error)
+        || platform::no_local_port(error) && !addr.tcp().is_some_and(has_no_source)
+}
+
+/// Whether this host has no address to dial this one from: without IPv6 the system says the same as without a port.
+fn has_no_source(to: SocketAddr) -> bool {
+    let interfaces = platform::interfaces();
+    let may_dial = |from: IpAddr| from.is_ipv6() && from.is_loopback() == to.ip().is_loopback();
+    to.is_ipv6() && !interfaces.is_empty() && !interfaces.iter().any(|it| may_dial(it.ip))
 }
 
 /// What the system said; of a unix socket in words that say what to look at.

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::config::report::Report;
-use crate::config::{Config, ConfigErrors};
+use crate::config::{Config, ConfigErrors, Listeners};
 
 use super::source::{Source, Sources};
 use super::tree::{Kind, Table};

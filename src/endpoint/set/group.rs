@@ -100,6 +100,11 @@ impl Group {
         self.first.len() + self.rest.len()
     }
 
+    /// The preferred ones while there are others, and the others; of those that may be picked.
+    pub(super) fn tiers(&self) -> (&Tier, &Tier) {
+        (&self.first, &self.rest)
+    }
+
     /// The one endpoint that may be picked, where there is no other.
     pub(super) fn only_live(&self) -> Option<&Arc<Endpoint>> {
         let mut live = self.first.endpoints().chain(self.rest.endpoints());

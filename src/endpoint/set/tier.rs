@@ -125,6 +125,11 @@ impl Tier {
         self.up.iter().map(|m| &m.endpoint)
     }
 
+    /// Its endpoints with their weights.
+    pub(super) fn weighted(&self) -> impl Iterator<Item = (&Arc<Endpoint>, u32)> {
+        self.up.iter().map(|m| (&m.endpoint, m.weight))
+    }
+
     /// The only endpoint, whatever is to be said against it.
     #[inline]
     pub(super) fn only(&self, ask: &Ask<'_>) -> Option<Place> {

@@ -1,0 +1,110 @@
+//! What people are shown.
+
+use std::process::{Command, Stdio};
+
+use scripted::{Act, Server, free};
+
+use crate::ask::{PREFIX, run, run_command};
+use crate::etcd::Etcd;
+
+async fn etcd_with(address: &str) -> Etcd {
+    let etcd = Etcd::start().await;
+    etcd.register_for(PREFIX, "item", address, 60).await;
+    etcd
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_report_names_cause_evidence_and_remedy_and_says_that_nothing_is_changed() {
+    let down = free().to_string();
+    let etcd = etcd_with(&down).await;
+    let folder = tempfile::tempdir().unwrap();
+    let answer = run(&folder, &["doctor", "item", "--etcd", &etcd.url()]).await;
+    assert_eq!(answer.code, 1);
+    let text = answer.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "Nothing is changed, no call is sent.",
+        "item (etcd): 1 registered, 0 reachable",
+        &format!("{down} loopback lease "),
+        "P01 the host refuses the connection",
+        "(refused after ",
+        "R02 a loopback address",
+        "server.WithServiceAddr(",
+        "1 registration of 1 service: 0 reachable, 1 wrong; tidegate explain P01 says more",
+    ] {
+        assert!(text.contains(part), "no {part:?} in {}", answer.out);
+    }
+    assert!(!answer.out.contains('\x1b'), "{}", answer.out);
+    let prose = answer.out.lines().filter(|it| !it.starts_with("        "));
+    for line in prose {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_speaks_chinese_where_it_is_asked_to_or_the_locale_says_so() {
+    let etcd = etcd_with(&free().to_string()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let asked = run(&folder, &["doctor", "--etcd", &etcd.url(), "--lang", "zh"]).await;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+    command.args(["doctor", "--etcd", &etcd.url()]);
+    let output =
+        tokio::task::spawn_blocking(move || command.env("LC_ALL", "zh_CN.UTF-8").output().unwrap());
+    let by_locale = String::from_utf8(output.await.unwrap().stdout).unwrap();
+    for text in [asked.out, by_locale] {
+        assert!(text.contains("不修改任何东西"), "{text}");
+        assert!(
+            text.contains("后被拒绝") && text.contains("P01 主机拒绝连接"),
+            "{text}"
+        );
+        assert!(
+            text.contains("1 个服务，1 个注册：0 个可达，1 个有问题"),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn control_characters_of_a_registry_never_reach_the_terminal() {
+    let etcd = Etcd::start().await;
+    let hostile = "\u{1b}]0;x\u{7}\u{202e}";
+    let value = serde_json::json!({ "network": "tcp", "address": hostile, "weight": 10 });
+    let key = format!("{PREFIX}/item\u{202e}evil/{hostile}");
+    etcd.put(&key, &value.to_string()).await;
+    etcd.put(&format!("{PREFIX}/item\u{202e}evil/{hostile}2"), "x")
+        .await;
+    let folder = tempfile::tempdir().unwrap();
+    let answer = run(
+        &folder,
+        &["doctor", "--etcd", &etcd.url(), "--color", "never"],
+    )
+    .await;
+    assert_eq!(answer.code, 1, "{answer:?}");
+    let bad = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+    assert!(!answer.out.contains(bad), "{:?}", answer.out);
+    assert!(answer.out.contains("\\u{1b}"), "{}", answer.out);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn colours_are_there_when_asked_for() {
+    let server = Server::start(Act::Echo).await.unwrap();
+    let etcd = etcd_with(&server.address().to_string()).await;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+    command.args(["doctor", "--etcd", &etcd.url(), "--color", "always"]);
+    let answer = run_command(command).await;
+    assert_eq!(answer.code, 0, "{answer:?}");
+    assert!(answer.out.contains("\x1b[32m✓\x1b[0m"), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_goes_is_no_failure() {
+    let etcd = etcd_with(&free().to_string()).await;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+    command.args(["doctor", "--etcd", &etcd.url(), "--json"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
+    let output = output.await.unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+}

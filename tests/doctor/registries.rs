@@ -1,0 +1,141 @@
+//! Registries that can be read, and registries that cannot.
+
+use scripted::{Act, Server, free};
+
+use crate::ask::{PREFIX, codes, doctor, run, whole};
+use crate::etcd::Etcd;
+use crate::process::{listener, service};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_etcd_that_is_away_cannot_be_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("http://{}", free());
+    let answer = run(&folder, &["doctor", "--etcd", &url, "--json"]).await;
+    assert_eq!(answer.code, 3, "{answer:?}");
+    let report = answer.json();
+    let member = &report["registries"][0]["members"][0];
+    assert_eq!(
+        (&member["code"], &member["step"]),
+        (&"E01".into(), &"port".into())
+    );
+    assert_eq!(whole(&report["registries"][0])[0], "E01");
+    let answer = run(&folder, &["doctor", "--etcd", &url]).await;
+    assert_eq!(answer.code, 3);
+    assert!(answer.out.contains("E01"), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_password_is_named() {
+    let mut etcd = Etcd::start().await;
+    etcd.enable_auth("tide", "right", &format!("{PREFIX}/"))
+        .await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "[[registry]]\nname = 'main'\nkind = 'etcd'\nendpoints = ['{}']\nuser = 'tide'\npassword = 'wrong'\n",
+        etcd.url()
+    );
+    std::fs::write(folder.path().join("t.toml"), config).unwrap();
+    let answer = run(&folder, &["doctor", "-c", "t.toml", "--json"]).await;
+    assert_eq!(answer.code, 3, "{answer:?}");
+    let report = answer.json();
+    assert_eq!(
+        report["registries"][0]["members"][0]["code"], "E02",
+        "{report:#}"
+    );
+    assert_eq!(report["registries"][0]["members"][0]["step"], "password");
+    assert!(!answer.out.contains("wrong'"), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_and_the_config_itself_are_looked_at_and_a_listener_of_the_config_is_a_loop() {
+    let server = Server::start(Act::Echo).await.unwrap();
+    let (up, own, down) = (server.address(), free(), free());
+    let folder = tempfile::tempdir().unwrap();
+    let registered = format!(
+        "[[instance]]\nservice = 'item'\naddress = '{up}'\n[[instance]]\nservice = 'item'\naddress = '{own}'\n"
+    );
+    std::fs::write(folder.path().join("items.toml"), registered).unwrap();
+    let file = "[[registry]]\nname = 'file'\nkind = 'file'\npath = 'items.toml'\n";
+    let config = format!(
+        "{file}{}{}",
+        listener("in", own, "stock"),
+        service("stock", &[down], "")
+    );
+    std::fs::write(folder.path().join("tidegate.toml"), config).unwrap();
+    let answer = run(&folder, &["doctor", "--json"]).await;
+    assert_eq!(answer.code, 1, "{answer:?}");
+    let report = answer.json();
+    assert_eq!(report["registries"][0]["kind"], "file");
+    assert_eq!(codes(&report, &up.to_string()), [""; 0]);
+    assert_eq!(codes(&report, &own.to_string()), ["R16"]);
+    // What stands in the config is meant.
+    assert_eq!(codes(&report, &down.to_string()), ["P01"]);
+    let names = report["services"].as_array().unwrap().iter();
+    let names: Vec<_> = names.map(|it| (&it["name"], &it["registry"])).collect();
+    assert_eq!(
+        names,
+        [
+            (&"item".into(), &"file".into()),
+            (&"stock".into(), &"config".into())
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_etcd_without_services_and_one_without_the_right_to_list_are_said() {
+    let mut etcd = Etcd::start().await;
+    let (code, report) = doctor(&etcd, &[]).await;
+    assert_eq!(code, 1, "{report:#}");
+    assert_eq!(whole(&report["registries"][0]), ["R13"]);
+    let server = Server::start(Act::Echo).await.unwrap();
+    let address = server.address().to_string();
+    etcd.register_for(PREFIX, "item", &address, 600).await;
+    etcd.enable_auth("tide", "pass", &format!("{PREFIX}/item/"))
+        .await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "[[registry]]\nname = 'main'\nkind = 'etcd'\nendpoints = ['{}']\nuser = 'tide'\npassword = 'pass'\n\
+         [[service]]\nname = 'item'\n",
+        etcd.url()
+    );
+    std::fs::write(folder.path().join("t.toml"), config).unwrap();
+    for args in [
+        &["doctor", "-c", "t.toml", "--json"][..],
+        &["doctor", "item", "-c", "t.toml", "--json"],
+    ] {
+        let answer = run(&folder, args).await;
+        assert_eq!(answer.code, 0, "{answer:?}");
+        assert_eq!(codes(&answer.json(), &address), [""; 0]);
+        assert_eq!(answer.json()["summary"]["reachable"], 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_makes_no_sense_is_usage() {
+    let folder = tempfile::tempdir().unwrap();
+    for args in [
+        &["doctor"][..],
+        &["doctor", "a/b", "--etcd", "http://127.0.0.1:1"],
+        &["doctor", "--etcd", "127.0.0.1:1"],
+        &["doctor", "--timeout", "0s", "--etcd", "http://127.0.0.1:1"],
+        &["doctor", "--recent", "--call"],
+        &["doctor", "--admin", "127.0.0.1:1"],
+        &["resolve"],
+        &[
+            "resolve",
+            "item",
+            "--with",
+            "env",
+            "--etcd",
+            "http://127.0.0.1:1",
+        ],
+        &["resolve", "item"],
+    ] {
+        let answer = run(&folder, args).await;
+        assert_eq!(answer.code, 2, "{args:?}: {answer:?}");
+        assert!(
+            !answer.err.is_empty() && answer.out.is_empty(),
+            "{answer:?}"
+        );
+    }
+}
