@@ -23,6 +23,7 @@ fn dial(port: u16, weight: u32) -> Dial {
         revision: 1,
         tags: Default::default(),
         here: false,
+        origin: Default::default(),
     }
 }
 

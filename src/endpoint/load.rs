@@ -39,6 +39,14 @@ impl Load {
         self.latency.store(0, Relaxed);
     }
 
+    /// When a try last ended that was observed: by an answer, or overdue.
+    pub fn heard(&self) -> Option<Instant> {
+        match self.stamp.load(Relaxed) {
+            0 => None,
+            nanos => Some(base(Instant::now) + Duration::from_nanos(nanos)),
+        }
+    }
+
     /// The latency at `now`, in nanoseconds, or `None` before the first try.
     #[inline]
     pub fn latency(&self, now: u64) -> Option<f64> {
@@ -57,9 +65,15 @@ fn decay(now: u64, then: u64) -> f64 {
 /// Nanoseconds since the first time anybody asked.
 #[inline]
 pub(super) fn stamp(at: Instant) -> u64 {
+    let since = at.saturating_duration_since(base(|| at));
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The first instant that anybody asked for.
+#[inline]
+fn base(first: impl FnOnce() -> Instant) -> Instant {
     static BASE: OnceLock<Instant> = OnceLock::new();
-    let base = *BASE.get_or_init(|| at);
-    u64::try_from(at.saturating_duration_since(base).as_nanos()).unwrap_or(u64::MAX)
+    *BASE.get_or_init(first)
 }
 
 #[cfg(test)]

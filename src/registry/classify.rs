@@ -203,7 +203,9 @@ impl Host {
             && (ip.is_loopback() || ip.is_unspecified() || self.has(ip))
     }
 
-    fn has(&self, ip: IpAddr) -> bool {
+    /// Whether an interface has this address.
+    #[must_use]
+    pub fn has(&self, ip: IpAddr) -> bool {
         self.interfaces
             .load()
             .iter()
@@ -211,7 +213,8 @@ impl Host {
     }
 
     /// The interface whose network holds `ip`, the longest prefix first.
-    fn on_link(&self, ip: IpAddr) -> Option<Interface> {
+    #[must_use]
+    pub fn on_link(&self, ip: IpAddr) -> Option<Interface> {
         let interfaces = self.interfaces.load();
         let holding = interfaces.iter().filter(|interface| interface.holds(ip));
         holding

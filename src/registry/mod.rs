@@ -150,6 +150,11 @@ pub trait Registry: Send + Sync + 'static {
 
     /// How it fares now.
     fn status(&self) -> Status;
+
+    /// Whether it is on this host, or in a file of it, so that whoever registers there shares the host.
+    fn is_on(&self, _host: &Host) -> bool {
+        true
+    }
 }
 
 /// Learns what happens in a registry: the metrics' side of it. Every method has an empty default.
