@@ -1,8 +1,27 @@
 //! Looks at an address from here as a caller would: connects, listens, and, where it is asked to, calls.
 //!
 //! What is seen is kept apart from what it means, which is [`diagnosis`](crate::diagnosis)'s to say.
+//!
+//! In this order, see [`probe`]: the connect, as a call makes it (`reach`); what the server says (`speech`, `recognise`);
+//! where the plan asks for it, a call (`call`), and beside both a connection that stays idle (`idle`).
 
 use std::time::Duration;
+
+use crate::registry::DialAddr;
+use crate::upstream::Conn;
+
+mod call;
+mod idle;
+mod reach;
+mod recognise;
+mod speech;
+#[cfg(test)]
+mod tests;
+
+pub use recognise::recognise;
+
+/// The method that is called where a call is asked for. No service has it; a generic server sees it.
+pub const NO_SUCH_METHOD: &str = "tidegate_doctor_no_such_method";
 
 /// What to do at an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,17 +47,88 @@ impl Default for Plan {
     }
 }
 
+/// Looks at an address as `plan` says.
+///
+/// 1. Connects, by the same checks and the same way as a call does. A connect that is refused is tried again 250 ms and
+///    750 ms after the first, so that a server in the middle of a restart is not accused; one that took longer than 50 ms
+///    is measured up to twice more. One that timed out is not repeated.
+/// 2. Listens for what a server says unasked, for 40 ms and two connect times. One that closes at once is connected to
+///    once more; if that is closed as well it is [`Connect::Reset`]. A Kitex server over its connection limit does so.
+/// 3. Sends `16 03 01 FF FF 0D 0A` and listens for 100 ms and four connect times. TLS, HTTP/1 and Redis servers answer. A
+///    Kitex server waits for an eighth byte and sees the connection close instead, which is no error to it: v0.16.3 logs
+///    nothing, with netpoll and with gonet; later ones warn, seldom, of `remote connection closed`. One of multiplexed
+///    connections waits for twelve bytes and logs `error=EOF peer close`.
+/// 4. Where `plan.call`, and nothing but Thrift was heard: calls [`NO_SUCH_METHOD`], framed, in TTHeader, buffered, each on
+///    a connection of its own and for at most `plan.answer`, until one is answered. Kitex logs each as an error, and the
+///    framed and the buffered one, too, where it multiplexes: it reads TTHeader only.
+/// 5. Where `plan.idle`, beside 2 to 4: holds a connection.
+///
+/// At most two connections are open at once: in 1 the one that is kept and the one that is measured, later the one that
+/// is spoken on and the idle one. It ends by itself, whatever the server does, and may be dropped at any time.
+pub async fn probe(addr: &DialAddr, plan: &Plan) -> Seen {
+    let (conn, took) = match reach::reach(addr, plan.connect).await {
+        Ok(reached) => reached,
+        Err(connect) => return Seen::without(connect),
+    };
+    let idle = async { Ok(idle::idle(addr, plan).await) };
+    match tokio::try_join!(talk(addr, plan, conn, took), idle) {
+        Ok(((spoke, call), idle)) => Seen {
+            connect: Connect::Open(took),
+            spoke,
+            call,
+            idle,
+        },
+        Err(connect) => Seen::without(connect),
+    }
+}
+
+/// Listens, asks and calls.
+async fn talk(
+    addr: &DialAddr,
+    plan: &Plan,
+    conn: Box<Conn>,
+    took: Duration,
+) -> Result<(Option<Spoke>, Option<Called>), Connect> {
+    let spoke = speech::speech(addr, conn, took, plan.connect).await?;
+    if spoke.is_some() || !plan.call {
+        return Ok((spoke, None));
+    }
+    Ok(match call::call(addr, plan).await {
+        call::Learned::Called(called) => (None, Some(called)),
+        call::Learned::Foreign(spoke) => (Some(spoke), None),
+        call::Learned::Nothing => (None, None),
+    })
+}
+
 /// What was seen at an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
     /// How the connect went.
     pub connect: Connect,
-    /// What the server said before any call; `None`: nothing, as a Thrift server does.
+    /// What the server said before any call, or in answer to one that it took for none; `None`: nothing, as a Thrift
+    /// server does.
     pub spoke: Option<Spoke>,
-    /// What became of the call, where one was sent.
+    /// What became of the call; `None` where none was sent, or where what came back was no Thrift (see `spoke`).
     pub call: Option<Called>,
     /// What became of an idle connection, where one was held.
     pub idle: Option<Idle>,
+}
+
+impl Seen {
+    /// Whether there is a connection.
+    #[must_use]
+    pub fn works(&self) -> bool {
+        matches!(self.connect, Connect::Open(_))
+    }
+
+    fn without(connect: Connect) -> Self {
+        Self {
+            connect,
+            spoke: None,
+            call: None,
+            idle: None,
+        }
+    }
 }
 
 /// How a connect went.
@@ -53,11 +143,13 @@ pub enum Connect {
     /// The system, a router or a firewall says that there is no way; in the system's words, such as
     /// `No route to host (os error 113)`.
     Unreachable(String),
-    /// It was made and reset at once.
+    /// It was made and ended at once, without a word, and a second one as well: by a reset, or, as a Kitex server over its
+    /// connection limit does, by a close. After this time it had been made.
     Reset(Duration),
     /// There is no such unix socket, or it may not be used; in words.
     NoSocket(String),
-    /// It was not tried: this host has no descriptor or no port left; in the system's words.
+    /// Nothing is known of the address, since this host has no descriptor or no port left (in the system's words), the
+    /// address is one that is never dialled, or the connection came back to tidegate itself.
     Ours(String),
 }
 

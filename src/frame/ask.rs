@@ -1,4 +1,4 @@
-//! The one call that tidegate makes on its own: a health check's.
+//! The calls that tidegate makes on its own: a health check's, and a probe's.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -19,5 +19,23 @@ pub fn empty_call(method: &str, seqid: i32) -> Bytes {
     out.put_slice(method.as_bytes());
     out.put_i32(seqid);
     out.put_u8(0);
+    out.freeze()
+}
+
+/// A message behind a TTHeader that says nothing but the sequence id: what a server of multiplexed connections insists
+/// on.
+///
+/// ```text
+/// length │ 0x1000, flags 0, seqid, size 1 │ protocol 0, transforms 0, padding │ message
+/// ```
+pub fn in_ttheader(message: &[u8], seqid: i32) -> Bytes {
+    const AFTER_LENGTH: usize = 2 + 2 + 4 + 2 + 4;
+    let mut out = BytesMut::with_capacity(4 + AFTER_LENGTH + message.len());
+    out.put_u32((AFTER_LENGTH + message.len()) as u32);
+    out.put_u32(0x1000_0000);
+    out.put_i32(seqid);
+    out.put_u16(1);
+    out.put_u32(0);
+    out.put_slice(message);
     out.freeze()
 }

@@ -21,7 +21,7 @@ mod verdict;
 mod walk;
 
 pub use answer::{MAX_TEXT, exception};
-pub use ask::empty_call;
+pub use ask::{empty_call, in_ttheader};
 pub use bad::BadFrame;
 pub use decode::{Decoder, Progress};
 pub use edit::{Digits, with_seqid, with_string, with_timeout};

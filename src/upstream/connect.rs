@@ -1,7 +1,7 @@
 //! One connect, with its timeout and its outcome.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -45,27 +45,50 @@ pub struct ConnectError {
 /// What is this host's own doing (no descriptor, no local port) is `overloaded` and nobody's fault; the rest is the
 /// endpoint's.
 pub async fn connect(addr: &DialAddr, limit: Duration) -> Result<Box<Conn>, ConnectError> {
+    dial(addr, limit)
+        .await
+        .map_err(|error| error.named(addr, limit))
+}
+
+/// Why there is no connection, as the system put it.
+#[derive(Debug)]
+pub(crate) enum DialError {
+    /// The address is one that is never dialled.
+    Forbidden,
+    /// Nobody answered in time.
+    TimedOut,
+    /// The system's own.
+    System(io::Error),
+}
+
+/// What is said of an address that is never dialled.
+pub(crate) const FORBIDDEN: &str = "a metadata or unspecified address is never dialled (R14, R01)";
+
+/// Connects, within `limit`: the one way to an instance, for calls, checks and probes.
+pub(crate) async fn dial(addr: &DialAddr, limit: Duration) -> Result<Box<Conn>, DialError> {
     // Looked at again here, after rewriting and resolving: whatever the registry says, these are never dialled.
     if addr.tcp().is_some_and(is_forbidden) {
-        return Err(ConnectError {
-            outcome: Outcome::LoopDetected,
-            detail: "a metadata or unspecified address is never dialled (R14, R01)".into(),
-        });
+        return Err(DialError::Forbidden);
     }
-    match timeout(limit, dial(addr)).await {
+    match timeout(limit, open(addr)).await {
         Ok(Ok(stream)) => Ok(Conn::new(stream, Instant::now())),
-        Ok(Err(error)) => Err(ConnectError {
-            outcome: outcome(&error),
-            detail: detail(addr, &error),
-        }),
-        Err(_) => Err(ConnectError {
-            outcome: Outcome::ConnectTimeout,
-            detail: format!(
-                "no answer to the connect within {}",
-                crate::outcome::human(limit)
-            )
-            .into(),
-        }),
+        Ok(Err(error)) => Err(DialError::System(error)),
+        Err(_) => Err(DialError::TimedOut),
+    }
+}
+
+impl DialError {
+    fn named(self, addr: &DialAddr, limit: Duration) -> ConnectError {
+        let (outcome, detail) = match self {
+            DialError::Forbidden => (Outcome::LoopDetected, FORBIDDEN.into()),
+            DialError::System(error) => (outcome(addr, &error), detail(addr, &error)),
+            DialError::TimedOut => {
+                let limit = crate::outcome::human(limit);
+                let text = format!("no answer to the connect within {limit}");
+                (Outcome::ConnectTimeout, text.into())
+            }
+        };
+        ConnectError { outcome, detail }
     }
 }
 
@@ -73,7 +96,7 @@ fn is_forbidden(addr: SocketAddr) -> bool {
     registry::forbidden(addr.ip()) || addr.ip().is_unspecified() || addr.port() == 0
 }
 
-async fn dial(addr: &DialAddr) -> io::Result<Stream> {
+async fn open(addr: &DialAddr) -> io::Result<Stream> {
     match addr {
         DialAddr::Tcp(addr) => dial_tcp(*addr).await.map(Stream::Tcp),
         DialAddr::Unix(path) => platform::connect_unix(path).await,
@@ -103,17 +126,30 @@ async fn dial_tcp(addr: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-fn outcome(error: &io::Error) -> Outcome {
+fn outcome(addr: &DialAddr, error: &io::Error) -> Outcome {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => Outcome::ConnectRefused,
         io::ErrorKind::TimedOut => Outcome::ConnectTimeout,
-        _ if platform::is_emfile(error) || platform::no_local_port(error) => Outcome::Overloaded,
+        _ if is_ours(addr, error) => Outcome::Overloaded,
         _ => Outcome::Unreachable,
     }
 }
 
+/// Whether this host has no descriptor or no local port left.
+pub(crate) fn is_ours(addr: &DialAddr, error: &io::Error) -> bool {
+    platform::is_emfile(error)
+        || platform::no_local_port(error) && !addr.tcp().is_some_and(has_no_source)
+}
+
+/// Whether this host has no address to dial this one from: without IPv6 the system says the same as without a port.
+fn has_no_source(to: SocketAddr) -> bool {
+    let interfaces = platform::interfaces();
+    let may_dial = |from: IpAddr| from.is_ipv6() && from.is_loopback() == to.ip().is_loopback();
+    to.is_ipv6() && !interfaces.is_empty() && !interfaces.iter().any(|it| may_dial(it.ip))
+}
+
 /// What the system said; of a unix socket in words that say what to look at.
-fn detail(addr: &DialAddr, error: &io::Error) -> Box<str> {
+pub(crate) fn detail(addr: &DialAddr, error: &io::Error) -> Box<str> {
     match (addr, error.kind()) {
         (DialAddr::Unix(_), io::ErrorKind::NotFound) => {
             "there is no such socket on this host".into()
