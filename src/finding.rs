@@ -42,6 +42,15 @@ macro_rules! codes {
             pub const fn cause(self) -> &'static str {
                 match self { $(Code::$name => $cause,)* }
             }
+
+            /// Its cause, proof and remedies in words.
+            #[must_use]
+            pub const fn text(self, lang: Lang) -> Text {
+                match lang {
+                    Lang::En => match self { $(Code::$name => text::en::$name,)* },
+                    Lang::Zh => match self { $(Code::$name => text::zh::$name,)* },
+                }
+            }
         }
     };
 }

@@ -1,8 +1,16 @@
-//! What helps with one registration, with its address filled in, to be pasted.
+//! What helps with one registration: the remedies of its finding with its address filled in, to be pasted.
 
 use std::net::IpAddr;
 
+use self::place::Place;
 use super::{Code, Lang, plain};
+
+mod place;
+#[cfg(test)]
+mod tests;
+
+/// The most that are given for one finding.
+const MOST: usize = 5;
 
 /// What a finding is about. Texts of a registry stand here as they are; what is made of them is safe to print and to
 /// paste.
@@ -14,29 +22,123 @@ pub struct Subject<'a> {
     pub address: &'a str,
     /// The key of the registration; of `E03`, the range that is to be read.
     pub key: &'a str,
+    /// It stands in a file or in tidegate's config, so that nothing of Kitex's registrar or of etcd's helps.
+    pub in_file: bool,
     /// An address of the instance's host that others can dial, where one is known; else texts say `HOST_IP`.
     pub host: Option<IpAddr>,
-    /// `R13`: the nearest name there is. `R20`: the longer name.
+    /// `R13`: the nearest name there is.
     pub nearest: Option<&'a str>,
-    /// `R13`: the prefix under which the service stands.
+    /// `R13`: the prefix under which services stand, where it is another; may be empty.
     pub prefix: Option<&'a str>,
 }
 
 /// One thing that helps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remedy {
-    /// What to do, as a sentence.
+    /// What to do, as a sentence; one that ends in a colon goes on in [`paste`](Self::paste).
     pub what: String,
-    /// Lines exactly as they are to be pasted.
+    /// Lines exactly as they are to be pasted. What is not known, or not safe to paste, stays a word in capitals, such
+    /// as `HOST_IP`.
     pub paste: Option<String>,
 }
 
 /// What helps with a finding, the most important first; at most five, the same for the same subject.
 #[must_use]
 pub fn remedies(code: Code, subject: &Subject<'_>, lang: Lang) -> Vec<Remedy> {
-    let _ = lang;
-    vec![Remedy {
-        what: format!("{}: {}", plain(subject.address), code.cause()),
-        paste: None,
-    }]
+    let place = Place::of(subject);
+    let general = code.text(lang).remedies.iter();
+    let fitting = general.filter(|remedy| fits(remedy, subject, &place));
+    let general = fitting
+        .flat_map(|remedy| parts(remedy))
+        .map(|(what, paste)| Remedy {
+            what: place.fill(&what),
+            paste: paste.map(|lines| place.fill(&lines)),
+        });
+    let mut found: Vec<Remedy> = particular(code, subject, lang)
+        .into_iter()
+        .chain(general)
+        .collect();
+    found.truncate(MOST);
+    found
+}
+
+/// A sentence with the words in capitals filled in, as far as they are known and safe to paste.
+pub(crate) fn fill(text: &str, subject: &Subject<'_>) -> String {
+    Place::of(subject).fill(text)
+}
+
+/// What only this subject tells.
+fn particular(code: Code, subject: &Subject<'_>, lang: Lang) -> Vec<Remedy> {
+    let say = |en: String, zh: String| match lang {
+        Lang::En => en,
+        Lang::Zh => zh,
+    };
+    let mut found = Vec::new();
+    if subject.in_file && !code.label().starts_with('E') {
+        let key = plain(subject.key);
+        let what = say(
+            format!("Correct the entry at {key}."),
+            format!("改正 {key} 处的条目。"),
+        );
+        found.push(Remedy { what, paste: None });
+    }
+    if code != Code::R13 {
+        return found;
+    }
+    if let Some(name) = subject.nearest.map(plain) {
+        let what = say(
+            format!("Ask for {name}, if that is meant: it is the nearest name there is."),
+            format!("如果指的是 {name}，请改用这个名字：它是现有的最接近的名字。"),
+        );
+        found.push(Remedy { what, paste: None });
+    }
+    if let Some(prefix) = subject.prefix {
+        let what = say(
+            "Services stand under another prefix. Tell tidegate, in its [[registry]]:".to_owned(),
+            "服务注册在另一个前缀之下。请写进 tidegate 的 [[registry]]：".to_owned(),
+        );
+        let safe = prefix.is_empty() || place::is_safe(prefix);
+        let prefix = if safe { prefix } else { "PREFIX" };
+        let paste = Some(format!("prefix = \"{prefix}\""));
+        found.push(Remedy { what, paste });
+    }
+    found
+}
+
+/// Whether a remedy may help this subject.
+fn fits(remedy: &str, subject: &Subject<'_>, place: &Place<'_>) -> bool {
+    const REGISTRAR: [&str; 5] = [
+        "KITEX_",
+        "etcd.",
+        "etcdctl",
+        "server.WithServiceAddr",
+        "server.WithRegistryInfo",
+    ];
+    if subject.in_file && REGISTRAR.iter().any(|its| remedy.contains(its)) {
+        return false;
+    }
+    if subject.prefix.is_some() && remedy.contains("\"PREFIX\"") {
+        return false;
+    }
+    // Kitex drops the brackets of what it registers by these, and leaves an address that nobody can read.
+    let drops_brackets = remedy.contains("KITEX_IP_TO_REGISTRY=HOST_IP\n")
+        || remedy.contains("server.WithServiceAddr") && !remedy.contains("HOST_IPV4");
+    !(drops_brackets && place.reach.is_some_and(|ip| ip.is_ipv6()))
+}
+
+/// The sentences of a remedy, each with the lines to be pasted that follow it.
+fn parts(remedy: &str) -> Vec<(String, Option<String>)> {
+    let mut found: Vec<(String, Option<String>)> = Vec::new();
+    for line in remedy.lines() {
+        match (line.strip_prefix('\t'), found.last_mut()) {
+            (Some(line), Some((_, Some(lines)))) => {
+                lines.push('\n');
+                lines.push_str(line);
+            }
+            (Some(line), Some((_, paste))) => *paste = Some(line.to_owned()),
+            (Some(line), None) => found.push((String::new(), Some(line.to_owned()))),
+            (None, _) => found.push((line.to_owned(), None)),
+        }
+    }
+    found
 }

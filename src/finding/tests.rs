@@ -49,3 +49,45 @@ fn what_would_not_be_seen_as_itself_is_written_out() {
         std::borrow::Cow::Borrowed(_)
     ));
 }
+
+#[test]
+fn every_finding_has_its_words_in_both_languages() {
+    for code in Code::ALL {
+        let [en, zh] = [Lang::En, Lang::Zh].map(|lang| code.text(lang));
+        assert_eq!(en.cause, code.cause());
+        assert!(!zh.cause.is_ascii() && !zh.proof.is_ascii(), "{code}");
+        assert_eq!(en.remedies.len(), zh.remedies.len(), "{code}");
+        for text in [en, zh] {
+            let all = [text.cause, text.proof]
+                .into_iter()
+                .chain(text.remedies.iter().copied());
+            for words in all {
+                assert!(
+                    !words.trim().is_empty() && !words.contains("  "),
+                    "{code}: {words}"
+                );
+                assert!(
+                    words.lines().all(|line| line == line.trim_end()),
+                    "{code}: {words}"
+                );
+            }
+            assert!(!text.cause.contains('\n'), "{code}");
+        }
+    }
+}
+
+#[test]
+fn what_is_to_be_pasted_is_the_same_in_both_languages() {
+    let pasted = |text: Text| -> Vec<&'static str> {
+        let all = [text.proof]
+            .into_iter()
+            .chain(text.remedies.iter().copied());
+        all.flat_map(str::lines)
+            .filter(|line| line.starts_with('\t'))
+            .collect()
+    };
+    for code in Code::ALL {
+        let [en, zh] = [Lang::En, Lang::Zh].map(|lang| pasted(code.text(lang)));
+        assert_eq!(en, zh, "{code}");
+    }
+}

@@ -240,8 +240,8 @@ pub fn process_stats() -> Option<ProcessStats> {
     system::process_stats()
 }
 
-/// The addresses of this host's interfaces. Empty where they cannot be read, as on Windows: the
-/// caller then knows nothing, which is not the same as "this host has no such address".
+/// The addresses of this host's interfaces; on Windows, of those that are up, by the names that people see. Empty where
+/// they cannot be read: the caller then knows nothing, which is not the same as "this host has no such address".
 pub fn interfaces() -> Vec<InterfaceAddr> {
     system::interfaces()
 }

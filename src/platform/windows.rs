@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::windows::io::AsSocket;
 use std::time::Duration;
 
+use if_addrs::IfAddr;
 use socket2::{SockRef, Socket};
 use tokio::signal::windows::{CtrlBreak, CtrlC, CtrlClose, CtrlShutdown};
 use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
@@ -105,7 +106,18 @@ pub(super) fn process_stats() -> Option<ProcessStats> {
 }
 
 pub(super) fn interfaces() -> Vec<InterfaceAddr> {
-    Vec::new()
+    let all = if_addrs::get_if_addrs().unwrap_or_default().into_iter();
+    // What is down keeps its addresses, and leads nowhere.
+    all.filter(if_addrs::Interface::is_oper_up)
+        .map(|interface| InterfaceAddr {
+            ip: interface.ip(),
+            prefix_len: match &interface.addr {
+                IfAddr::V4(v4) => v4.prefixlen,
+                IfAddr::V6(v6) => v6.prefixlen,
+            },
+            name: interface.name,
+        })
+        .collect()
 }
 
 pub(super) fn raise_fd_limit() -> io::Result<Option<u64>> {

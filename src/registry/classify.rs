@@ -222,6 +222,12 @@ impl Host {
             .cloned()
     }
 
+    /// Whether one of the interfaces leads to a virtual machine in which containers run.
+    fn has_a_machine(&self) -> bool {
+        let interfaces = self.interfaces.load();
+        interfaces.iter().any(Interface::leads_to_a_machine)
+    }
+
     /// Whether this host has interfaces, and none with an IPv6 address that leads anywhere.
     #[must_use]
     pub fn lacks_ipv6(&self) -> bool {
@@ -263,11 +269,27 @@ impl Interface {
         }
     }
 
-    /// Names that container engines, their networks and virtual machines give to bridges.
+    /// Whether its name is one that container engines, their networks and virtual machines give: its own network is
+    /// theirs. `br-…` is a network of Docker's; `vEthernet (External)` would carry the host's own address.
     fn is_container_bridge(&self) -> bool {
         const NAMES: [&str; 11] = [
             "docker", "br-", "cni", "cbr", "podman", "flannel", "cali", "weave", "lxc", "virbr",
             "nerdctl",
+        ];
+        NAMES.iter().any(|name| self.name.starts_with(name)) || self.leads_to_a_machine()
+    }
+
+    /// Whether it leads to the virtual machine in which a laptop's containers run: WSL2 and Hyper-V on Windows, vmnet
+    /// on macOS (`bridge0` is Thunderbolt's), lima and colima.
+    fn leads_to_a_machine(&self) -> bool {
+        const NAMES: [&str; 7] = [
+            "vEthernet (WSL",
+            "vEthernet (Default Switch)",
+            "vEthernet (nat)",
+            "bridge10",
+            "vmenet",
+            "lima",
+            "colima",
         ];
         NAMES.iter().any(|name| self.name.starts_with(name))
     }
@@ -337,11 +359,12 @@ fn is_shared(ip: IpAddr) -> bool {
 fn is_container(ip: IpAddr, host: &Host) -> bool {
     match host.on_link(ip) {
         Some(interface) => interface.is_container_bridge(),
-        None => in_container_range(ip),
+        None => in_container_range(ip) || in_machine_range(ip) && host.has_a_machine(),
     }
 }
 
-/// The defaults of Docker (`docker0` and the first user networks), podman, flannel, and k3s.
+/// The defaults of Docker (`docker0` and the first user networks), podman, flannel, and k3s. Not all that Docker may
+/// take (172.17.0.0 to 172.31.255.255, 192.168.0.0/16): companies use those as well.
 fn in_container_range(ip: IpAddr) -> bool {
     const RANGES: [(Ipv4Addr, u8); 5] = [
         (Ipv4Addr::new(172, 17, 0, 0), 16),
@@ -350,8 +373,23 @@ fn in_container_range(ip: IpAddr) -> bool {
         (Ipv4Addr::new(10, 244, 0, 0), 16),
         (Ipv4Addr::new(10, 42, 0, 0), 16),
     ];
+    is_in(ip, &RANGES)
+}
+
+/// The networks inside the virtual machines of Docker Desktop, lima and colima, and `podman machine`: no interface of
+/// the host is in them. So common as home networks that they count only where there is such a machine.
+fn in_machine_range(ip: IpAddr) -> bool {
+    const RANGES: [(Ipv4Addr, u8); 3] = [
+        (Ipv4Addr::new(192, 168, 65, 0), 24),
+        (Ipv4Addr::new(192, 168, 5, 0), 24),
+        (Ipv4Addr::new(192, 168, 127, 0), 24),
+    ];
+    is_in(ip, &RANGES)
+}
+
+fn is_in(ip: IpAddr, ranges: &[(Ipv4Addr, u8)]) -> bool {
     let IpAddr::V4(ip) = ip else { return false };
-    RANGES.iter().any(|&(range, len)| in_v4(ip, range, len))
+    ranges.iter().any(|&(range, len)| in_v4(ip, range, len))
 }
 
 fn in_v4(ip: Ipv4Addr, network: Ipv4Addr, prefix_len: u8) -> bool {

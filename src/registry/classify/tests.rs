@@ -190,3 +190,89 @@ fn a_prefix_of_any_length_never_panics() {
         let _ = classify(&parse("[fd77::2]:1").unwrap(), &host);
     }
 }
+
+/// What an address is on a host with these interfaces, and which finding.
+fn on(interfaces: &[(&str, &str, u8)], address: &str) -> (Class, Option<Code>) {
+    let interfaces = interfaces
+        .iter()
+        .map(|(name, ip, len)| interface(name, ip, *len));
+    let host = Host::new(interfaces.collect(), Vec::new());
+    let socket: SocketAddr = address.parse().unwrap();
+    let class = classify(&Address::Socket(socket), &host);
+    (class, host.code(class, socket.ip()))
+}
+
+const WINDOWS: [(&str, &str, u8); 4] = [
+    ("Wi-Fi", "192.168.1.20", 24),
+    ("vEthernet (WSL (Hyper-V firewall))", "172.29.64.1", 20),
+    ("vEthernet (Default Switch)", "172.20.16.1", 20),
+    ("vEthernet (External)", "10.1.2.3", 24),
+];
+
+const MACOS: [(&str, &str, u8); 4] = [
+    ("en0", "192.168.1.20", 24),
+    ("bridge0", "10.9.0.1", 24),
+    ("bridge100", "192.168.64.1", 24),
+    ("vmenet0", "192.168.105.1", 24),
+];
+
+#[test]
+fn the_networks_of_a_laptops_virtual_machines_are_container_networks() {
+    let cases: [(&[(&str, &str, u8)], &str); 7] = [
+        (&WINDOWS, "172.29.70.7:8888"),
+        (&WINDOWS, "172.20.17.9:8888"),
+        (&[("vEthernet (WSL)", "172.27.0.1", 20)], "172.27.3.4:8888"),
+        (&[("vEthernet (nat)", "172.26.0.1", 20)], "172.26.3.4:8888"),
+        (&MACOS, "192.168.64.5:8888"),
+        (&MACOS, "192.168.105.5:8888"),
+        (&[("lima0", "192.168.104.1", 24)], "192.168.104.7:8888"),
+    ];
+    for (interfaces, address) in cases {
+        let expected = (Class::ContainerNetwork, None);
+        assert_eq!(on(interfaces, address), expected, "{address}");
+    }
+}
+
+#[test]
+fn the_network_inside_a_virtual_machine_is_one_only_where_there_is_a_machine() {
+    let linux = [("eth0", "10.0.3.7", 24), ("docker0", "172.17.0.1", 16)];
+    let inside = [
+        "192.168.65.3:8888",
+        "192.168.5.15:8888",
+        "192.168.127.2:8888",
+    ];
+    for address in inside {
+        let found = (Class::ContainerNetwork, Some(Code::R04));
+        assert_eq!(on(&WINDOWS, address), found, "{address}");
+        assert_eq!(on(&MACOS, address), found, "{address}");
+        assert_eq!(on(&linux, address), (Class::Private, None), "{address}");
+    }
+    // It is the home network there: the interface says more.
+    let home = [
+        ("en0", "192.168.5.20", 24),
+        ("bridge100", "192.168.64.1", 24),
+    ];
+    assert_eq!(on(&home, "192.168.5.15:8888"), (Class::Private, None));
+}
+
+#[test]
+fn a_company_network_in_what_docker_may_take_is_private() {
+    let docker = [("eth0", "10.0.3.7", 24), ("br-91ab", "172.21.0.1", 16)];
+    let office = [("eth0", "172.20.3.7", 16), ("docker0", "172.17.0.1", 16)];
+    let cases: [(&[(&str, &str, u8)], &str); 6] = [
+        (&docker, "172.20.0.5:8888"),
+        (&docker, "172.31.0.5:8888"),
+        (&docker, "192.168.16.5:8888"),
+        (&office, "172.20.9.9:8888"),
+        (&WINDOWS, "172.25.0.5:8888"),
+        (&WINDOWS, "10.1.2.9:8888"),
+    ];
+    for (interfaces, address) in cases {
+        assert_eq!(on(interfaces, address), (Class::Private, None), "{address}");
+    }
+    assert_eq!(
+        on(&docker, "172.21.0.5:8888"),
+        (Class::ContainerNetwork, None)
+    );
+    assert_eq!(on(&MACOS, "10.9.0.2:8888"), (Class::Private, None));
+}

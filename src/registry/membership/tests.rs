@@ -455,6 +455,11 @@ fn remedies_name_the_address_and_the_ways_to_register_another() {
     ] {
         assert!(remedy.contains(part), "{part}: {remedy}");
     }
+    let gone = Code::R21.remedy(&instance("10.0.0.1:1", 1));
+    assert!(
+        gone.starts_with("wait: it goes when the lease ends."),
+        "{gone}"
+    );
     for code in Code::ALL {
         assert!(
             !code.cause().is_empty() && !code.remedy(&instance("x", 1)).is_empty(),

@@ -1,0 +1,289 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::config::Config;
+
+const LANGS: [Lang; 2] = [Lang::En, Lang::Zh];
+
+fn subject() -> Subject<'static> {
+    Subject {
+        service: "shop.item",
+        address: "127.0.0.1:8890",
+        key: "kitex/registry-etcd/shop.item/127.0.0.1:8890",
+        host: Some("10.0.3.7".parse().unwrap()),
+        ..Subject::default()
+    }
+}
+
+fn pasted(code: Code, subject: &Subject<'_>) -> Vec<String> {
+    let all = remedies(code, subject, Lang::En);
+    all.into_iter().filter_map(|it| it.paste).collect()
+}
+
+/// Loads what is to be pasted into a config, beside the least that makes it one.
+fn load(paste: &str) -> Config {
+    const REGISTRY: &str =
+        "[[registry]]\nname='r'\nkind='etcd'\nendpoints=['https://127.0.0.1:2379']\n";
+    const LISTENER: &str = "\n[[listener]]\nname='l'\nlisten='127.0.0.1:18890'\nservice='s'\n";
+    let text = match paste.starts_with('[') {
+        true => format!("{REGISTRY}{LISTENER}{paste}"),
+        // A line for the registry.
+        false => format!("{REGISTRY}{paste}{LISTENER}"),
+    };
+    Config::from_str("pasted", &text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+#[test]
+fn a_loopback_address_gets_the_lines_that_register_another() {
+    let expected = [
+        "server.WithServiceAddr(&net.TCPAddr{IP: net.ParseIP(\"10.0.3.7\"), Port: 8890})",
+        "KITEX_IP_TO_REGISTRY=10.0.3.7\nKITEX_PORT_TO_REGISTRY=8890",
+        "etcd.SetFixedAddress(r, &net.TCPAddr{IP: net.ParseIP(\"10.0.3.7\"), Port: 8890})",
+        "[[rewrite]]\nservice = \"shop.item\"\naddress = \"127.0.0.1:8890\"\nhost = \"10.0.3.7\"\nport = 8890",
+        "[defaults]\nsuspicious = \"allow\"",
+    ];
+    assert_eq!(pasted(Code::R02, &subject()), expected);
+}
+
+#[test]
+fn every_code_has_one_to_five_remedies_in_both_languages() {
+    for (code, lang) in Code::ALL
+        .iter()
+        .flat_map(|code| LANGS.map(|lang| (*code, lang)))
+    {
+        let all = remedies(code, &subject(), lang);
+        assert!((1..=5).contains(&all.len()), "{code}: {all:#?}");
+        for Remedy { what, paste } in &all {
+            assert!(!what.is_empty(), "{code}");
+            let is_open = what.ends_with([':', '：']);
+            assert!(
+                !is_open || paste.is_some(),
+                "{code}: nothing follows {what}"
+            );
+        }
+        assert_eq!(all, remedies(code, &subject(), lang));
+    }
+}
+
+#[test]
+fn what_is_to_be_pasted_is_the_same_in_both_languages() {
+    for code in Code::ALL {
+        let [en, zh] = LANGS.map(|lang| {
+            let all = remedies(*code, &subject(), lang).into_iter();
+            all.map(|it| it.paste).collect::<Vec<_>>()
+        });
+        assert_eq!(en, zh, "{code}");
+    }
+}
+
+#[test]
+fn an_address_that_is_not_known_stays_a_word_in_capitals() {
+    let unknown = Subject {
+        host: None,
+        address: "0.0.0.0:0",
+        ..subject()
+    };
+    let pasted = pasted(Code::R01, &unknown);
+    assert_eq!(
+        pasted[0],
+        "KITEX_IP_TO_REGISTRY=HOST_IP\nKITEX_PORT_TO_REGISTRY=PORT"
+    );
+}
+
+#[test]
+fn lines_for_the_config_load() {
+    let mut seen = 0;
+    for code in Code::ALL {
+        let subject = Subject {
+            prefix: Some("dev/kitex"),
+            ..subject()
+        };
+        for paste in pasted(*code, &subject) {
+            let is_line = ["prefix =", "user =", "tls ="]
+                .iter()
+                .any(|key| paste.starts_with(key));
+            if paste.starts_with('[') || is_line {
+                // The file named there does not exist, and the variable is not set.
+                let paste = paste
+                    .replace("ca = \"ca.pem\", ", "")
+                    .replace("${ETCD_PASSWORD}", "secret");
+                load(&paste);
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 12, "{seen}");
+}
+
+#[test]
+fn the_rewrite_rule_takes_the_address_and_leads_to_the_host() {
+    for (address, port) in [
+        ("127.0.0.1:8890", 8890),
+        ("fd00::1:8888", 8888),
+        ("[fe80::1]:7", 7),
+    ] {
+        let subject = Subject {
+            address,
+            ..subject()
+        };
+        let pasted = pasted(Code::R03, &subject);
+        let rule = pasted
+            .iter()
+            .find(|it| it.starts_with("[[rewrite]]"))
+            .unwrap();
+        let rewrites = load(rule).rewrites;
+        assert_eq!(rewrites[0].address.as_deref(), Some(address));
+        assert_eq!(rewrites[0].host.as_ref().unwrap().to_string(), "10.0.3.7");
+        assert_eq!(rewrites[0].port, Some(port));
+    }
+}
+
+#[test]
+fn an_ipv6_address_is_registered_by_the_one_way_that_keeps_its_brackets() {
+    let subject = Subject {
+        host: Some("fd00::1".parse().unwrap()),
+        ..subject()
+    };
+    for code in [Code::R01, Code::R02, Code::R03, Code::R05, Code::R06] {
+        let pasted = pasted(code, &subject).join("\n");
+        assert!(
+            pasted.contains("SetFixedAddress") && pasted.contains("\"fd00::1\""),
+            "{pasted}"
+        );
+        assert!(
+            !pasted.contains("KITEX_IP") && !pasted.contains("WithServiceAddr"),
+            "{pasted}"
+        );
+    }
+    let unbracketed = Subject {
+        address: "fd77::1:8888",
+        host: None,
+        ..subject
+    };
+    let pasted = pasted(Code::R07, &unbracketed);
+    assert!(
+        pasted[0].starts_with("KITEX_IP_TO_REGISTRY=HOST_IPV4\n"),
+        "{pasted:#?}"
+    );
+    assert!(
+        pasted[1].contains("net.ParseIP(\"fd77::1\"), Port: 8888"),
+        "{pasted:#?}"
+    );
+    let put = Subject {
+        host: Some("fd00::1".parse().unwrap()),
+        ..unbracketed
+    };
+    assert!(self::pasted(Code::R15, &put)[0].contains("\"address\":\"[fd00::1]:8888\""));
+}
+
+#[test]
+fn nothing_that_means_something_to_a_shell_or_a_program_is_pasted() {
+    let evil = [
+        "127.0.0.1:1'; rm -rf ~; '",
+        "$(reboot):8890",
+        "`reboot`:1",
+        "a\"\nhost = \"b:1",
+        "-oProxyCommand=x:1",
+        "--help:1",
+        "x\\\"y:1",
+        "\u{202e}1.0.0.721:1",
+        "a b:1",
+        "\u{1b}[2J:1",
+        "a&b|c>d:1",
+        "unix:/run/$HOME",
+    ];
+    for (text, code) in evil
+        .iter()
+        .flat_map(|text| Code::ALL.iter().map(move |code| (text, code)))
+    {
+        let subject = Subject {
+            service: text,
+            address: text,
+            key: text,
+            host: None,
+            in_file: false,
+            nearest: Some(text),
+            prefix: Some(text),
+        };
+        let harmless = Subject {
+            prefix: Some("\""),
+            ..Subject::default()
+        };
+        assert_eq!(
+            pasted(*code, &subject),
+            pasted(*code, &harmless),
+            "{code} {text}"
+        );
+        for remedy in remedies(*code, &subject, Lang::Zh) {
+            assert_eq!(plain(&remedy.what), remedy.what, "{code} {text}");
+        }
+    }
+}
+
+#[test]
+fn what_is_filled_in_is_not_filled_in_again() {
+    let subject = Subject {
+        service: "PORT",
+        address: "HOST_IP:1",
+        ..subject()
+    };
+    let rule = pasted(Code::R02, &subject).remove(3);
+    assert!(
+        rule.contains("service = \"PORT\"\naddress = \"HOST_IP:1\""),
+        "{rule}"
+    );
+}
+
+#[test]
+fn a_wrong_name_is_told_the_nearest_and_a_wrong_prefix_the_right_one() {
+    let subject = Subject {
+        service: "itme",
+        nearest: Some("item"),
+        prefix: Some(""),
+        ..Subject::default()
+    };
+    let all = remedies(Code::R13, &subject, Lang::En);
+    assert!(all[0].what.starts_with("Ask for item, "), "{all:#?}");
+    assert_eq!(all[1].paste.as_deref(), Some("prefix = \"\""));
+    let pasted = pasted(Code::R13, &subject).join("\n");
+    assert!(!pasted.contains("PREFIX"), "{pasted}");
+}
+
+#[test]
+fn an_entry_of_a_file_is_corrected_there_and_not_by_kitex_or_etcd() {
+    let subject = Subject {
+        key: "instances.toml:3",
+        in_file: true,
+        ..subject()
+    };
+    for code in Code::ALL
+        .iter()
+        .filter(|code| code.label().starts_with('R'))
+    {
+        let all = remedies(*code, &subject, Lang::En);
+        assert_eq!(
+            all[0].what, "Correct the entry at instances.toml:3.",
+            "{code}"
+        );
+        let pasted = pasted(*code, &subject).join("\n");
+        assert!(
+            !pasted.contains("KITEX_") && !pasted.contains("etcd"),
+            "{code}: {pasted}"
+        );
+    }
+}
+
+#[test]
+fn findings_about_etcd_name_the_member() {
+    let subject = Subject {
+        address: "https://[fd00::2]:2379",
+        key: "kitex/registry-etcd/item/",
+        ..Subject::default()
+    };
+    assert!(pasted(Code::E03, &subject)[0].ends_with("read 'kitex/registry-etcd/item/'"));
+    let all = remedies(Code::E01, &subject, Lang::En);
+    assert!(
+        all.iter().any(|it| it.what.contains("port 2379")),
+        "{all:#?}"
+    );
+}
