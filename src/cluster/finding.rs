@@ -14,6 +14,7 @@ use crate::diagnosis::{Closed, IDLE, News, answers_there, code_of, phrase};
 use crate::endpoint::{Endpoint, Member};
 use crate::finding::remedy::{Subject, remedies};
 use crate::finding::{Code, Lang};
+use crate::health::Missed;
 use crate::outcome::{Charge, Failed, Outcome, Phase, human};
 use crate::probe::{Connect, Spoke};
 use crate::upstream::connect::ConnectError;
@@ -47,11 +48,28 @@ impl Cluster {
     /// A connect failed; `first`: until then the endpoint was not down.
     pub(super) fn note_connect(&self, endpoint: &Arc<Endpoint>, error: &ConnectError, first: bool) {
         let (addr, detail) = (&endpoint.addr, &error.detail);
-        if let Some(connect) = seen(addr, error.outcome, detail) {
+        let connect = match error.is_reset {
+            true => Some(Connect::Reset(Duration::ZERO)),
+            false => seen(addr, error.outcome, detail),
+        };
+        if let Some(connect) = connect {
             endpoint.watch.unreachable(&connect, detail, Instant::now());
         }
         if first {
             self.look(endpoint);
+        }
+    }
+
+    /// A health check of this endpoint ended so.
+    pub(super) fn note_check(&self, endpoint: &Endpoint, result: &Result<(), Missed>) {
+        match result {
+            Ok(()) => endpoint.watch.connected(),
+            Err(missed) => {
+                if let Some(connect) = seen(&endpoint.addr, missed.outcome, &missed.detail) {
+                    let watch = &endpoint.watch;
+                    watch.unreachable(&connect, &missed.detail, Instant::now());
+                }
+            }
         }
     }
 

@@ -31,6 +31,7 @@ fn refused() -> ConnectError {
     ConnectError {
         outcome: Outcome::ConnectRefused,
         detail: "refused".into(),
+        is_reset: false,
     }
 }
 

@@ -48,6 +48,7 @@ fn told(cluster: &Cluster, endpoint: &Arc<Endpoint>, outcome: Outcome, detail: &
     let error = ConnectError {
         outcome,
         detail: detail.into(),
+        is_reset: false,
     };
     cluster.note_connect(endpoint, &error, true);
     let failed = Failed::new(outcome, Instant::now())
@@ -175,7 +176,6 @@ fn waited(cluster: &Cluster, endpoint: &Arc<Endpoint>, outcome: Outcome) -> Stri
 #[tokio::test(start_paused = true)]
 async fn a_slow_call_is_told_from_a_silent_endpoint_and_an_impatient_caller_accuses_nobody() {
     let (cluster, endpoint) = one("10.1.2.3:8888", Origin::default());
-    tokio::time::advance(Duration::from_secs(5)).await;
     let impatient = waited(&cluster, &endpoint, Outcome::Deadline);
     assert!(
         impatient.ends_with("phase first_byte; called Get"),

@@ -63,16 +63,22 @@ pub(super) fn seen(addr: &DialAddr, outcome: Outcome, detail: &str) -> Option<Co
 fn how(endpoint: &Endpoint, failed: &Failed) -> String {
     match (failed.outcome, failed.detail.as_deref()) {
         (Outcome::ConnectRefused, _) => "refused (P01)".to_owned(),
-        (Outcome::ConnectTimeout, _) => {
-            let found = endpoint.watch.list();
-            match found.iter().find(|it| it.code == Code::P12) {
-                Some(far) => format!("timed out (P12: {})", far.said),
-                None => "timed out (P02)".to_owned(),
-            }
+        (Outcome::ConnectTimeout, _) => match shows(endpoint, Code::P12) {
+            Some(said) => format!("timed out (P12: {said})"),
+            None => "timed out (P02)".to_owned(),
+        },
+        (Outcome::Unreachable, _) if shows(endpoint, Code::P04).is_some() => {
+            "was reset (P04)".to_owned()
         }
         (Outcome::Unreachable, Some(said)) => format!("was unreachable (P03: {said})"),
         // A health check's own words.
         (Outcome::NoEndpoints, Some(said)) => said.to_owned(),
         (outcome, said) => format!("{}: {}", outcome.label(), said.unwrap_or("no reason given")),
     }
+}
+
+/// What was said of this finding, where the endpoint shows it.
+fn shows(endpoint: &Endpoint, code: Code) -> Option<Box<str>> {
+    let mut found = endpoint.watch.list().into_iter();
+    found.find(|it| it.code == code).map(|it| it.said)
 }
