@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::breaker;
 use crate::budget::Budget;
 use crate::config::{HealthCheck, Policy};
+use crate::diagnosis::Origin;
 use crate::endpoint::{Endpoint, EndpointSet, Member, Tags, Waiters};
 use crate::health::success_rate::Judgement;
 use crate::health::{Peers, State};
@@ -29,6 +30,7 @@ use crate::upstream::connect::{ConnectError, connect};
 
 mod check;
 mod ejection;
+pub mod finding;
 mod method;
 mod rescues;
 #[cfg(test)]
@@ -50,6 +52,8 @@ pub struct Dial {
     pub tags: Tags,
     /// It is on this host.
     pub here: bool,
+    /// What its registration says of it.
+    pub origin: Arc<Origin>,
 }
 
 /// What is known of a service's registration.
@@ -101,6 +105,9 @@ pub struct Cluster {
     trouble: Mutex<Option<Trouble>>,
     /// When the success rate was last judged, and what came of it.
     judged: Mutex<(Instant, Judgement)>,
+    /// How many registered addresses show each finding, and what was counted last.
+    registered: Mutex<finding::Registered>,
+    counted: Mutex<Option<finding::Registered>>,
     /// Places for the health checks under way.
     checks: Arc<Semaphore>,
     control: Handle,
@@ -132,6 +139,8 @@ impl Cluster {
             last_failure: Mutex::new(None),
             trouble: Mutex::new(None),
             judged: Mutex::new((Instant::now(), Judgement::default())),
+            registered: Mutex::default(),
+            counted: Mutex::default(),
             checks: Arc::new(Semaphore::new(check::AT_ONCE)),
             control,
             me: me.clone(),
@@ -205,6 +214,7 @@ impl Cluster {
 
     /// A connect to this endpoint succeeded.
     pub fn connected(&self, endpoint: &Arc<Endpoint>) {
+        endpoint.watch.connected();
         if endpoint.health.connected() {
             if endpoint.health.state() != State::Down {
                 tracing::info!(service = %self.name, endpoint.addr = %endpoint.name, "endpoint is up again");
@@ -218,10 +228,11 @@ impl Cluster {
     pub fn connect_failed(&self, endpoint: &Arc<Endpoint>, error: &ConnectError) {
         let jitter = fastrand::f64() * 2.0 - 1.0;
         let now = Instant::now();
-        if !endpoint
+        let first = endpoint
             .health
-            .connect_failed(error.outcome, &error.detail, now, jitter)
-        {
+            .connect_failed(error.outcome, &error.detail, now, jitter);
+        self.note_connect(endpoint, error, first);
+        if !first {
             return;
         }
         tracing::warn!(
@@ -317,7 +328,10 @@ impl Cluster {
         let (mut idle, mut busy, mut orphans) = (0, 0, 0);
         let set = self.set.load();
         for Member { endpoint, .. } in &set.all {
-            endpoint.pool.sweep(now, policy.idle_timeout);
+            if let Some(closed) = endpoint.pool.sweep(now, policy.idle_timeout) {
+                self.metrics.stale_before_use.add(closed.dead as u64);
+                self.found_closed(endpoint, closed.idle);
+            }
             endpoint.health.upkeep(policy.ejection.slow_start, now);
             idle += endpoint.pool.len();
             orphans += endpoint.orphans() as usize;
@@ -335,6 +349,7 @@ impl Cluster {
                 .endpoints(state.label(), self.peers.count(state));
         }
         self.judge_success_rates(&set, &policy.ejection, now);
+        self.upkeep_findings(&set.all, now);
         self.metrics.in_flight(self.calls.load(Relaxed));
         let tokens = self.budget.tokens(now, policy.retry_budget);
         self.metrics.retry_budget_tokens.set(tokens);
@@ -351,10 +366,14 @@ impl Cluster {
         let checks = &self.policy.load().health_check;
         let all = dials
             .iter()
-            .map(|dial| Member {
-                endpoint: known
-                    .remove(&dial.addr)
-                    .unwrap_or_else(|| self.found(&dial.addr, checks)),
+            .map(|dial| {
+                let endpoint = known.remove(&dial.addr);
+                let endpoint = endpoint.unwrap_or_else(|| self.found(&dial.addr, checks));
+                endpoint.watch.register(&dial.origin);
+                (dial, endpoint)
+            })
+            .map(|(dial, endpoint)| Member {
+                endpoint,
                 weight: dial.weight.max(1),
                 tags: dial.tags.clone(),
                 here: dial.here,
@@ -425,6 +444,7 @@ async fn revive(cluster: Weak<Cluster>, endpoint: Arc<Endpoint>) {
             Ok(_) => cluster.connected(&endpoint),
             // Ours, not the endpoint's: try again as if nothing had been learned, but later.
             Err(error) => {
+                cluster.note_connect(&endpoint, &error, false);
                 let jitter = fastrand::f64() * 2.0 - 1.0;
                 endpoint.health.connect_failed(
                     error.outcome,

@@ -4,11 +4,18 @@
 use std::time::Duration;
 
 use crate::finding::Code;
-use crate::probe::{Called, Connect, Idle, Seen, Spoke};
+use crate::probe::{Called, Connect, Idle, Seen};
 use crate::registry::Class;
 
+mod idle;
+mod phrase;
 #[cfg(test)]
 mod tests;
+mod watch;
+
+pub use idle::{Closed, IDLE};
+pub use phrase::{answers_there, code_of, phrase};
+pub use watch::{Finding, Life, News, Origin, Watch};
 
 /// Kitex's connect timeout where nothing else is set (`client.WithConnectTimeout`).
 pub const KITEX_CONNECT_TIMEOUT: Duration = Duration::from_millis(50);
@@ -122,12 +129,7 @@ fn is_elsewhere(facts: &Facts<'_>) -> bool {
 }
 
 fn at_the_server(seen: &Seen, connect: Duration) -> Vec<Code> {
-    let spoke = seen.spoke.as_ref().map(|spoke| match spoke {
-        Spoke::Http(_) => Code::P05,
-        Spoke::Tls => Code::P06,
-        Spoke::Http2 => Code::P07,
-        Spoke::Redis | Spoke::MySql | Spoke::Ssh(_) | Spoke::Other(_) => Code::P11,
-    });
+    let spoke = seen.spoke.as_ref().map(code_of);
     let called = seen.call.as_ref().and_then(|call| match call {
         Called::Answered(..) => Some(Code::P10),
         Called::Silent(_) => Some(Code::P08),

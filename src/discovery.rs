@@ -17,13 +17,14 @@ use crate::config::{self, Policy, Source};
 use crate::endpoint::{Endpoint, Tags};
 use crate::platform;
 use crate::registry::{
-    self, Class, Code, DialAddr, Fixed, Host, Interface, Member, MemberPolicy, Members, Registry,
-    Rewrites, Shown, Suspicious,
+    self, DialAddr, Fixed, Host, Interface, Member, MemberPolicy, Members, Registry, Rewrites,
+    Shown, Suspicious,
 };
 
 mod index;
 mod listed;
 mod open;
+mod origins;
 mod rewrites;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ mod tests;
 pub use index::{AddressIndex, Registered, Services};
 pub use listed::Listed;
 pub use open::open_once;
+use origins::{Origins, registered_findings};
 use rewrites::{Hits, Rules};
 
 /// All registries, and this host as the classification of addresses needs it.
@@ -222,6 +224,7 @@ impl Discovery {
         let apply = {
             let (cluster, members) = (Arc::downgrade(&cluster), members.clone());
             let registered = registered.clone();
+            let (host, asked) = (self.host.clone(), Arc::downgrade(&registry));
             let hits = Hits::new(self.rules.clone());
             move |now: Arc<Members>| {
                 members.store(now.clone());
@@ -233,8 +236,9 @@ impl Discovery {
                     .upgrade()
                     .filter(|_| now.known || now.denied.is_some())
                 {
-                    cluster.apply(dials(&now.list), knowledge(&now));
-                    findings(&cluster, &now);
+                    let origins = Origins::new(&host, asked.upgrade().as_deref());
+                    cluster.apply(dials(&now.list, &origins), knowledge(&now));
+                    cluster.set_registered_findings(registered_findings(&now));
                 }
             }
         };
@@ -280,18 +284,15 @@ fn addresses(members: &Members) -> HashSet<SocketAddr> {
     members.shown.iter().filter_map(Shown::socket).collect()
 }
 
-/// What a cluster dials for these.
-pub(crate) fn dials(list: &[Member]) -> Vec<Dial> {
+fn dials(list: &[Member], origins: &Origins<'_>) -> Vec<Dial> {
     list.iter()
         .map(|m| Dial {
             addr: m.dial.clone(),
             weight: m.weight,
             revision: m.instance.revision,
             tags: Tags::of(&m.instance),
-            here: matches!(
-                m.rewritten.as_ref().map_or(m.class, |it| it.class),
-                Class::ThisHost | Class::Loopback | Class::UnixSocket
-            ),
+            here: m.is_here(),
+            origin: Arc::new(origins.of(m)),
         })
         .collect()
 }
@@ -335,17 +336,6 @@ fn knowledge(members: &Members) -> Knowledge {
         refused.join(", ")
     );
     Knowledge::Read(Some(why.into()))
-}
-
-fn findings(cluster: &Cluster, members: &Members) {
-    for code in Code::ALL {
-        let n = members
-            .shown
-            .iter()
-            .filter(|s| s.code == Some(*code) || s.more.contains(code))
-            .count();
-        cluster.metrics.findings(code.label(), n);
-    }
 }
 
 /// The policy as far as membership goes; `fixed`: the service's instances stand in the config.

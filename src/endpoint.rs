@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::diagnosis::Watch;
 use crate::health::{Health, Peers};
 use crate::metrics::EndpointMetrics;
 use crate::registry::DialAddr;
@@ -43,6 +44,8 @@ pub struct Endpoint {
     pub pool: Pool,
     /// Its series.
     pub metrics: EndpointMetrics,
+    /// What was found wrong with it.
+    pub watch: Watch,
     /// Wakes its background connect: the registry put it again.
     pub again: Notify,
     /// Those who wait for a place at any endpoint of the service.
@@ -73,6 +76,7 @@ impl Endpoint {
             health: Health::new(peers),
             pool: Pool::default(),
             metrics,
+            watch: Watch::default(),
             again: Notify::new(),
             waiters,
             busy: AtomicU32::new(0),

@@ -6,6 +6,7 @@
 use serde::{Serialize, Serializer};
 use tokio::time::Instant;
 
+mod explain;
 mod failed;
 #[cfg(test)]
 mod tests;

@@ -8,12 +8,11 @@ use std::sync::Arc;
 
 use crate::call::{Attribute, Attributes};
 use crate::config::{Config, Key, NoKey};
-use crate::discovery::dials;
 use crate::doctor::case::{self, Case};
 use crate::doctor::places::{self, Place};
 use crate::doctor::report::Whole;
 use crate::doctor::{missing, this_host};
-use crate::endpoint::{Choice, Endpoint, EndpointSet, Member, Waiters};
+use crate::endpoint::{Choice, Endpoint, EndpointSet, Member, Tags, Waiters};
 use crate::finding::Code;
 use crate::health::Peers;
 use crate::registry::survey::MemberFault;
@@ -191,11 +190,11 @@ fn choose(
     let name = case.seen.name;
     let policy = config.policy_of(&name);
     let (waiters, peers) = (Arc::<Waiters>::default(), Arc::<Peers>::default());
-    let members = dials(&case.members.list).into_iter().map(|it| Member {
-        endpoint: Endpoint::new(&name, it.addr, waiters.clone(), peers.clone()),
+    let members = case.members.list.iter().map(|it| Member {
+        endpoint: Endpoint::new(&name, it.dial.clone(), waiters.clone(), peers.clone()),
         weight: it.weight.max(1),
-        tags: it.tags,
-        here: it.here,
+        tags: Tags::of(&it.instance),
+        here: it.is_here(),
     });
     let set = EndpointSet::new(members.collect(), policy, peers.clone());
     let choice = set.choice(call);

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::buffer::Buf;
+use crate::diagnosis::Closed;
 use crate::frame::Decoder;
 use crate::platform::{self, Idle, Stream, TcpStats};
 use own::Own;
@@ -20,6 +21,9 @@ mod tests;
 
 /// A connection that was idle for less than this is not looked at again before its reuse.
 const FRESH: Duration = Duration::from_millis(10);
+
+/// So many idle connections of an endpoint are looked at now and then.
+const LOOKED_AT: usize = 32;
 
 /// A connection to an instance.
 pub struct Conn {
@@ -111,10 +115,28 @@ impl Conn {
         trusted || platform::peek_idle(&self.stream) == Idle::Quiet
     }
 
+    /// How long it has been idle; of one in use, had been before its last use.
+    pub fn idle(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.idle_since)
+    }
+
+    /// How long it was idle, where the peer has closed it and said nothing before.
+    fn closed_after(&self, now: Instant) -> Option<Duration> {
+        (platform::peek_idle(&self.stream) == Idle::Closed).then(|| self.idle(now))
+    }
+
     /// What the runtime knows without a system call. It is a cache: no is no proof.
     fn is_readable(&self) -> bool {
         let mut nobody = Context::from_waker(Waker::noop());
         self.stream.poll_read_ready(&mut nobody).is_ready()
+    }
+}
+
+/// These, and one more that was idle for so long.
+fn with(closed: Option<Closed>, idle: Option<Duration>) -> Option<Closed> {
+    match (closed, idle.map(Closed::one)) {
+        (Some(closed), Some(one)) => Some(closed.and(one)),
+        (closed, one) => closed.or(one),
     }
 }
 
@@ -135,6 +157,16 @@ pub struct Taken {
     pub conn: Option<Box<Conn>>,
     /// How many were found dead on the way to it.
     pub dead: usize,
+    /// For how long those had been idle that the peer had closed.
+    pub closed: Option<Closed>,
+}
+
+/// Idle connections that the peer was found to have closed.
+pub struct Swept {
+    /// How many.
+    pub dead: usize,
+    /// For how long they had been idle.
+    pub idle: Closed,
 }
 
 impl Default for Pool {
@@ -150,10 +182,14 @@ impl Default for Pool {
 impl Pool {
     /// The newest usable connection; dead and stale ones in front of it are closed.
     pub fn take(&self, now: Instant, idle_timeout: Duration) -> Taken {
-        let mut dead = 0;
+        let (mut dead, mut closed) = (0, None);
         loop {
             let Some(conn) = self.idle.lock().pop() else {
-                return Taken { conn: None, dead };
+                return Taken {
+                    conn: None,
+                    dead,
+                    closed,
+                };
             };
             self.count.fetch_sub(1, Relaxed);
             let expired = now.saturating_duration_since(conn.idle_since) >= idle_timeout;
@@ -161,12 +197,14 @@ impl Pool {
                 return Taken {
                     conn: Some(conn),
                     dead,
+                    closed,
                 };
             }
             // Our own clock is no news of the peer.
             if !expired {
                 dead += 1;
                 self.doubt(now);
+                closed = with(closed, conn.closed_after(now));
             }
         }
     }
@@ -190,20 +228,30 @@ impl Pool {
         }
     }
 
-    /// Closes what has been idle for too long, or was closed by the peer. Returns how many were dead.
-    pub fn sweep(&self, now: Instant, idle_timeout: Duration) -> usize {
-        let mut gone = Vec::new();
+    /// Closes what has been idle for too long, and what the peer has closed meanwhile, as far as that is known without
+    /// a system call: of the [`LOOKED_AT`] that are idle longest.
+    pub fn sweep(&self, now: Instant, idle_timeout: Duration) -> Option<Swept> {
+        let (old, gone): (Vec<_>, Vec<_>);
         {
             let mut idle = self.idle.lock();
             // The oldest stand in front.
-            let old = idle
-                .iter()
-                .take_while(|c| now.saturating_duration_since(c.idle_since) >= idle_timeout)
-                .count();
-            gone.extend(idle.drain(..old));
+            let is_old = |c: &&Box<Conn>| c.idle(now) >= idle_timeout;
+            let n = idle.iter().take_while(is_old).count();
+            old = idle.drain(..n).collect();
+            let some = ..idle.len().min(LOOKED_AT);
+            let is_closed = |c: &mut Box<Conn>| c.is_readable() && c.closed_after(now).is_some();
+            gone = idle.extract_if(some, is_closed).collect();
             self.count.store(idle.len(), Relaxed);
         }
-        gone.len()
+        drop(old);
+        let closed = gone
+            .iter()
+            .fold(None, |all, c| with(all, c.closed_after(now)))?;
+        self.doubt(now);
+        Some(Swept {
+            dead: gone.len(),
+            idle: closed,
+        })
     }
 
     /// Closes all.

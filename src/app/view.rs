@@ -198,7 +198,7 @@ fn registered(cluster: &Cluster, shown: &Shown, preferred: &HashSet<u32>, clock:
         "registered": shown.instance.address,
         "key": shown.instance.key,
         "class": shown.class.label(),
-        "findings": shown.code.iter().chain(&shown.more).map(|code| code.label()).collect::<Vec<_>>(),
+        "findings": findings(shown, endpoint.as_deref(), clock),
         "rewritten": shown.rewritten.as_ref().map(|it| json!({
             "to": &*it.to, "class": it.class.label(), "rule": &*it.rule,
         })),
@@ -213,6 +213,21 @@ fn registered(cluster: &Cluster, shown: &Shown, preferred: &HashSet<u32>, clock:
         object.insert("preferred".into(), preferred.contains(&endpoint.id).into());
     }
     value
+}
+
+/// What its registration is found to be, and what was seen at its endpoint, since when that is known.
+fn findings(shown: &Shown, endpoint: Option<&Endpoint>, clock: &Clock) -> Vec<Value> {
+    let registered = shown.code.iter().chain(&shown.more).map(|code| {
+        let is_why = shown.code == Some(*code) && !shown.why.is_empty();
+        let said = if is_why { &*shown.why } else { code.cause() };
+        json!({ "code": code, "said": said, "since_seconds_ago": null })
+    });
+    let seen = endpoint.map_or(Vec::new(), |it| it.watch.list());
+    let seen = seen.iter().map(|it| {
+        let since = clock.now.saturating_duration_since(it.since).as_secs_f64();
+        json!({ "code": it.code, "said": &*it.said, "since_seconds_ago": since })
+    });
+    registered.chain(seen).collect()
 }
 
 /// The state of an endpoint, why, and the numbers behind it.

@@ -6,6 +6,7 @@ use super::App;
 use super::breaker::known_ones;
 use crate::breaker::State;
 use crate::cluster::Cluster;
+use crate::diagnosis::phrase;
 use crate::discovery::Followed;
 use crate::health;
 use crate::registry::Shown;
@@ -139,10 +140,20 @@ fn state_of(cluster: &Cluster, shown: &Shown, clock: &Clock) -> String {
     };
     let rules = &cluster.policy().ejection;
     let said = why::endpoint::sentence(&endpoint.health.snapshot(), rules, clock);
-    match shown.code {
+    let mut said = match shown.code {
         Some(code) => format!("{said}; {code}: {}", shown.why),
         None => said,
+    };
+    for it in endpoint.watch.list() {
+        let (code, since) = (it.code, clock.since(it.since));
+        let _ = write!(
+            said,
+            "; {code} for {since}: it {}: {}",
+            phrase(code),
+            it.said
+        );
     }
+    said
 }
 
 fn one_endpoint(followed: &Followed, named: &str, clock: &Clock) -> Result<String, String> {

@@ -75,6 +75,7 @@ impl Cluster {
         if endpoint.is_removed() || self.policy.load().health_check != *rules {
             return;
         }
+        self.note_check(endpoint, result);
         let passed = result.is_ok();
         self.metrics.check(if passed { "pass" } else { "fail" });
         let now = Instant::now();

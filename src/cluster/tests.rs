@@ -23,6 +23,7 @@ fn dial(port: u16, weight: u32) -> Dial {
         revision: 1,
         tags: Default::default(),
         here: false,
+        origin: Default::default(),
     }
 }
 
@@ -30,6 +31,7 @@ fn refused() -> ConnectError {
     ConnectError {
         outcome: Outcome::ConnectRefused,
         detail: "refused".into(),
+        is_reset: false,
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::probe::Spoke;
 
 const OPEN: Connect = Connect::Open(Duration::from_micros(300));
 const REFUSED: Connect = Connect::Refused(Duration::from_micros(90));

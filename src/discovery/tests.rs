@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
-use crate::registry::Instance;
+use crate::registry::Class;
+use crate::registry::{Code, Instance};
 
 #[test]
 fn what_is_dialled_has_its_tags_and_says_whether_it_is_on_this_host() {
@@ -16,15 +17,27 @@ fn what_is_dialled_has_its_tags_and_says_whether_it_is_on_this_host() {
     let member = |class| Member {
         registered: None,
         rewritten: None,
+        codes: vec![Code::R04],
         instance: instance.clone(),
         dial: std::net::SocketAddr::from(([10, 0, 0, 1], 1)).into(),
         class,
         weight: 7,
         last_resort: false,
     };
+    let host = Host::new(
+        vec![Interface {
+            name: "eth0".into(),
+            ip: [10, 0, 0, 9].into(),
+            prefix_len: 24,
+        }],
+        Vec::new(),
+    );
     let here = [Class::ThisHost, Class::Loopback, Class::UnixSocket];
     for class in Class::ALL {
-        let dial = dials(&[member(class)]).pop().unwrap();
+        let origins = Origins::new(&host, None);
+        let dial = dials(&[member(class)], &origins).pop().unwrap();
+        assert_eq!(dial.origin.codes, [Code::R04]);
+        assert_eq!((dial.origin.class, dial.origin.on_link), (class, true));
         assert_eq!(dial.here, here.contains(&class), "{}", class.label());
         assert_eq!(dial.tags.get("env"), Some("alice"));
         assert_eq!(dial.tags.get("idc"), None);

@@ -39,6 +39,14 @@ impl Load {
         self.latency.store(0, Relaxed);
     }
 
+    /// When a try last ended that was observed: by an answer, or overdue.
+    pub fn heard(&self) -> Option<Instant> {
+        match self.stamp.load(Relaxed) {
+            0 => None,
+            nanos => Some(base(Instant::now) + Duration::from_nanos(nanos)),
+        }
+    }
+
     /// The latency at `now`, in nanoseconds, or `None` before the first try.
     #[inline]
     pub fn latency(&self, now: u64) -> Option<f64> {
@@ -54,12 +62,22 @@ fn decay(now: u64, then: u64) -> f64 {
     if x < 0.01 { 1.0 - x } else { (-x).exp() }
 }
 
-/// Nanoseconds since the first time anybody asked.
+/// Nanoseconds since an instant that stays the same.
 #[inline]
 pub(super) fn stamp(at: Instant) -> u64 {
+    let since = at.saturating_duration_since(base(|| at));
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// An hour before the first instant that anybody asked for: what came before that one has a stamp, too.
+#[inline]
+fn base(first: impl FnOnce() -> Instant) -> Instant {
     static BASE: OnceLock<Instant> = OnceLock::new();
-    let base = *BASE.get_or_init(|| at);
-    u64::try_from(at.saturating_duration_since(base).as_nanos()).unwrap_or(u64::MAX)
+    *BASE.get_or_init(|| {
+        let first = first();
+        let before = first.checked_sub(Duration::from_secs(3_600));
+        before.unwrap_or(first)
+    })
 }
 
 #[cfg(test)]

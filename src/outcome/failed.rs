@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Blame, Charge, End, Outcome, Reach};
+use super::explain::Explain;
+use super::{End, Outcome, Reach};
+use crate::finding::Code;
 
 /// Where in its life a call was when it failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,6 +89,12 @@ pub struct Failure {
     pub tries: (u32, u32),
     /// What the system, or the peer, said.
     pub detail: Option<Box<str>>,
+    /// The finding that the endpoint's registration is: the sentence begins with it.
+    pub lead: Option<Code>,
+    /// What the endpoint was found to be, with the finding's code: the sentence ends with it.
+    pub verdict: Option<Box<str>>,
+    /// A finding is in the text that `tidegate doctor` knows more of.
+    pub doctor: bool,
     /// An answer for this outcome takes its caller's connection with it.
     pub closes: bool,
 }
@@ -104,6 +112,9 @@ impl Failed {
             spent: Duration::ZERO,
             tries: (1, 1),
             detail: None,
+            lead: None,
+            verdict: None,
+            doctor: false,
             closes: false,
         }))
     }
@@ -141,6 +152,28 @@ impl Failed {
         self
     }
 
+    /// The finding that the registration of its endpoint is.
+    #[must_use]
+    pub fn led_by(mut self, code: Option<Code>) -> Self {
+        self.0.lead = code;
+        self.0.doctor |= code.is_some();
+        self
+    }
+
+    /// What its endpoint was found to be, with the finding's code.
+    #[must_use]
+    pub fn verdict(mut self, found: impl Into<Box<str>>) -> Self {
+        self.0.verdict = Some(found.into());
+        self
+    }
+
+    /// A finding is in its text that `tidegate doctor` knows more of.
+    #[must_use]
+    pub fn ask_doctor(mut self, knows: bool) -> Self {
+        self.0.doctor |= knows;
+        self
+    }
+
     /// Which try of how many.
     #[must_use]
     pub fn tries(mut self, this: u32, of: u32) -> Self {
@@ -175,10 +208,14 @@ impl Failed {
             service,
             called,
         };
+        let doctor = match self.0.doctor && text.lead().is_none() && !service.is_empty() {
+            true => format!("; see tidegate doctor {service}"),
+            false => String::new(),
+        };
         match self.0.outcome {
             // It names the method already.
             Outcome::BreakerOpen => format!("tidegate: {text}"),
-            _ => format!("tidegate: {text}; called {called}"),
+            _ => format!("tidegate: {text}{doctor}; called {called}"),
         }
     }
 }
@@ -205,91 +242,6 @@ impl fmt::Display for Failed {
 }
 
 impl std::error::Error for Failed {}
-
-/// A failure in words.
-struct Explain<'a> {
-    failure: &'a Failure,
-    service: &'a str,
-    called: &'a str,
-}
-
-impl Explain<'_> {
-    fn place(&self) -> String {
-        match (&self.failure.endpoint, self.service) {
-            (Some(e), "") => e.name.to_string(),
-            (Some(e), service) => format!("{} ({service})", e.name),
-            (None, "") => "the service".to_owned(),
-            (None, service) => service.to_owned(),
-        }
-    }
-}
-
-impl fmt::Display for Explain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (x, to) = (self.failure, self.place());
-        match x.outcome {
-            Outcome::ConnectRefused
-            | Outcome::ConnectTimeout
-            | Outcome::Unreachable
-            | Outcome::ResolveFailed => {
-                // The detail names the endpoint: the last of those that were dialled.
-                let to = if self.service.is_empty() {
-                    &to
-                } else {
-                    self.service
-                };
-                write!(f, "cannot connect to {to}")?;
-            }
-            Outcome::StaleConnection
-            | Outcome::StaleArrived
-            | Outcome::Reset
-            | Outcome::ClosedEarly => {
-                write!(f, "{to} closed the connection without an answer")?;
-            }
-            Outcome::ReplyCut => write!(f, "{to} stopped inside its reply")?,
-            Outcome::BadReply => write!(f, "{to} sent no proper reply")?,
-            Outcome::ReadDeadline | Outcome::Deadline | Outcome::DeadlineOverdue => {
-                write!(f, "no answer from {to}")?;
-            }
-            Outcome::BreakerOpen if self.called.is_empty() => write!(f, "breaker open for {to}")?,
-            Outcome::BreakerOpen => write!(f, "breaker open for {}.{}", self.service, self.called)?,
-            Outcome::NoEndpoints => write!(f, "no usable endpoint for {}", self.service)?,
-            Outcome::Overloaded => write!(f, "overloaded: {to}")?,
-            Outcome::RateLimited => write!(f, "rate limited: {to}")?,
-            Outcome::UnknownService if self.service.is_empty() => write!(f, "unknown service")?,
-            Outcome::UnknownService => write!(f, "unknown service {}", self.service)?,
-            Outcome::FrameTooLarge => write!(f, "the call is too large")?,
-            Outcome::LoopDetected => write!(f, "not carried to {to}")?,
-            other => write!(f, "{} at {to}", other.label())?,
-        }
-        if let Some(limit) = x.limit {
-            match limit {
-                Limit::Time(..) => write!(f, " within {limit}")?,
-                Limit::Count(..) => write!(f, ", {limit}")?,
-            }
-        }
-        if let Some(detail) = &x.detail {
-            write!(f, ": {detail}")?;
-        }
-        let row = x.outcome.row();
-        let nothing_tried = x.phase == Phase::Queue
-            && matches!(
-                x.outcome,
-                Outcome::Overloaded | Outcome::RateLimited | Outcome::BreakerOpen
-            );
-        if row.endpoint == Charge::Down || nothing_tried {
-            return Ok(());
-        }
-        if row.blame == Blame::Endpoint || x.limit.is_some() {
-            // Where time ran out, the limit says how long it took.
-            if !x.spent.is_zero() && !matches!(x.limit, Some(Limit::Time(..))) {
-                write!(f, ", spent {}", human(x.spent))?;
-            }
-            write!(f, ", try {} of {}, phase {}", x.tries.0, x.tries.1, x.phase)?;
-        }
-        Ok(())
-    }
-}
 
 /// A duration as people write it: `800ms`, `1.2s`, `45us`.
 pub fn human(span: Duration) -> String {

@@ -20,6 +20,8 @@ pub struct Member {
     pub registered: Option<SocketAddr>,
     /// The rule that led to it.
     pub rewritten: Option<Rewritten>,
+    /// The findings, the gravest first.
+    pub codes: Vec<Code>,
     /// Its share, 1 to 1,000,000.
     pub weight: u32,
     /// Registered no more: kept by `empty_grace`.
@@ -35,9 +37,25 @@ impl Member {
             class: candidate.class,
             registered: candidate.registered,
             rewritten: candidate.rewritten.clone(),
+            codes: candidate.codes.clone(),
             weight: candidate.instance.weight,
             last_resort: false,
         }
+    }
+
+    /// The class that counts: that of what is dialled.
+    #[must_use]
+    pub fn dialled_class(&self) -> Class {
+        self.rewritten.as_ref().map_or(self.class, |it| it.class)
+    }
+
+    /// Whether calls stay on this host.
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        matches!(
+            self.dialled_class(),
+            Class::ThisHost | Class::Loopback | Class::UnixSocket
+        )
     }
 }
 

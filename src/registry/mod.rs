@@ -158,6 +158,11 @@ pub trait Registry: Send + Sync + 'static {
     /// Looks at it once, for a person who asks: follows nothing, changes nothing, and ends within about ten seconds,
     /// whatever the registry holds or does.
     fn survey(&self, ask: Ask) -> BoxFuture<'_, Survey>;
+
+    /// Whether it is on this host, or in a file of it, so that whoever registers there shares the host.
+    fn is_on(&self, _host: &Host) -> bool {
+        true
+    }
 }
 
 /// Learns what happens in a registry: the metrics' side of it. Every method has an empty default.

@@ -99,11 +99,11 @@ pub(crate) fn pooled(
 ) -> Option<Box<Conn>> {
     let taken = place.endpoint().pool.take(now, target.service.idle_timeout);
     if taken.dead > 0 {
-        target
-            .cluster
-            .metrics
-            .stale_before_use
-            .add(taken.dead as u64);
+        let cluster = &target.cluster;
+        cluster.metrics.stale_before_use.add(taken.dead as u64);
+        if let Some(closed) = taken.closed {
+            cluster.found_closed(place.endpoint(), closed);
+        }
     }
     taken.conn
 }

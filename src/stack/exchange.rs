@@ -21,10 +21,12 @@ use crate::call::{CallService, Course, Shared, Try};
 use crate::endpoint::Place;
 use crate::frame::{self, Decoder, Digits, Head, Limits, Progress, Side, Verdict};
 use crate::outcome::{End, Failed, Outcome, Phase, Reach};
+use crate::probe::recognise;
 use crate::rpc::{Reply, Request, RpcCall};
-use crate::upstream::{Conn, Delivery};
+use crate::upstream::Conn;
 
 mod body;
+mod lost;
 mod orphan;
 
 use body::Body;
@@ -262,7 +264,10 @@ impl Wire {
                 return Ok(None);
             };
             match decoder.decode(buf) {
-                Err(bad) => return Err(self.bad(bad.to_string())),
+                Err(bad) => {
+                    let spoke = recognise(buf);
+                    return Err(self.no_thrift(spoke, &bad));
+                }
                 Ok(Progress::Whole { head, len }) => {
                     let frame = Buf::split_frame(&mut conn.buf, len);
                     if !frame::is_control(&head, &frame) {
@@ -358,66 +363,6 @@ impl Wire {
         if let (Some(conn), Some(place)) = (self.conn.take(), &self.place) {
             give_back(conn, place, head, now, self.request.target.service.max_idle);
         }
-    }
-
-    /// The reply is no reply.
-    #[cold]
-    fn bad(&mut self, why: String) -> Failed {
-        self.conn = None;
-        Failed::new(Outcome::BadReply, Instant::now())
-            .during(Phase::Read, Reach::Replied)
-            .because(why)
-    }
-
-    /// The connection broke.
-    #[cold]
-    fn lost(&mut self, error: &io::Error) -> Failed {
-        let Some(conn) = self.conn.take() else {
-            return overloaded();
-        };
-        if let Some(place) = &self.place {
-            place.endpoint().pool.doubt(Instant::now());
-        }
-        let status = &self.request.status;
-        let phase = match (self.written, status.reach()) {
-            (_, Reach::Replied) => Phase::Read,
-            (true, _) => Phase::FirstByte,
-            (false, _) => Phase::Write,
-        };
-        let reach = match status.reach() {
-            Reach::Replied => Reach::Replied,
-            _ if conn.sent == self.before => Reach::Unwritten,
-            _ => match conn.delivery(self.before) {
-                Delivery::Unsent => Reach::Unwritten,
-                Delivery::Unacknowledged => Reach::Unacknowledged,
-                Delivery::Arrived => Reach::Written,
-            },
-        };
-        let closed = error.kind() == io::ErrorKind::UnexpectedEof;
-        let outcome = match phase {
-            Phase::Read => Outcome::ReplyCut,
-            _ if conn.served > 0 && reach >= Reach::Written => Outcome::StaleArrived,
-            _ if conn.served > 0 => Outcome::StaleConnection,
-            _ if closed => Outcome::ClosedEarly,
-            _ => Outcome::Reset,
-        };
-        if matches!(outcome, Outcome::StaleConnection | Outcome::StaleArrived) {
-            self.request.target.cluster.metrics.stale_in_use.inc();
-        }
-        let mut what = if closed {
-            "it closed the connection".to_owned()
-        } else {
-            error.to_string()
-        };
-        if (outcome, reach) == (Outcome::StaleConnection, Reach::Unacknowledged) {
-            what += "; no byte of the call was acknowledged (resend_unacknowledged = true sends such a call again)";
-        }
-        let spent = self.request.arrived.elapsed();
-        let mut failed = Failed::new(outcome, Instant::now())
-            .during(phase, reach)
-            .because(what);
-        failed.spent(spent);
-        failed
     }
 }
 

@@ -74,6 +74,8 @@ impl<S: Shared> Settle for Observing<S> {
     }
 
     fn sign(&self, failed: Failed) -> Failed {
-        failed.to(self.endpoint.id, &self.endpoint.name)
+        let failed = failed.to(self.endpoint.id, &self.endpoint.name);
+        let cluster = &self.shared.target().cluster;
+        cluster.diagnose(&self.endpoint, failed, self.began)
     }
 }

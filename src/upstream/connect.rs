@@ -36,6 +36,8 @@ pub struct ConnectError {
     pub outcome: Outcome,
     /// What the system said.
     pub detail: Box<str>,
+    /// The peer reset it.
+    pub is_reset: bool,
 }
 
 /// Connects, within `limit`.
@@ -79,6 +81,10 @@ pub(crate) async fn dial(addr: &DialAddr, limit: Duration) -> Result<Box<Conn>, 
 
 impl DialError {
     fn named(self, addr: &DialAddr, limit: Duration) -> ConnectError {
+        let is_reset = match &self {
+            DialError::System(error) => error.kind() == io::ErrorKind::ConnectionReset,
+            _ => false,
+        };
         let (outcome, detail) = match self {
             DialError::Forbidden => (Outcome::LoopDetected, FORBIDDEN.into()),
             DialError::System(error) => (outcome(addr, &error), detail(addr, &error)),
@@ -88,7 +94,11 @@ impl DialError {
                 (Outcome::ConnectTimeout, text.into())
             }
         };
-        ConnectError { outcome, detail }
+        ConnectError {
+            outcome,
+            detail,
+            is_reset,
+        }
     }
 }
 
@@ -168,6 +178,7 @@ impl ConnectError {
             Outcome::ConnectRefused => "refused",
             Outcome::ConnectTimeout => "timeout",
             Outcome::LoopDetected => "forbidden",
+            _ if self.is_reset => "reset",
             _ => "unreachable",
         }
     }

@@ -115,9 +115,31 @@ async fn a_connection_idle_for_longer_than_idle_timeout_is_swept_and_never_taken
     let (b, _keep_b) = pair().await;
     pool.put(a, now, 64);
     pool.put(b, now + Duration::from_secs(3), 64);
-    assert_eq!(pool.sweep(now + IDLE, IDLE), 1);
+    // Our own clock is no news of the peer.
+    assert!(pool.sweep(now + IDLE, IDLE).is_none());
     assert_eq!(pool.len(), 1);
     assert!(pool.take(now + Duration::from_secs(8), IDLE).conn.is_none());
+}
+
+#[tokio::test]
+async fn what_the_peer_closed_meanwhile_is_swept_and_its_age_told() {
+    let (pool, now) = (Pool::default(), Instant::now());
+    let (a, a_peer) = pair().await;
+    let (b, _keep_b) = pair().await;
+    let readable = async |conn: &Conn| {
+        std::future::poll_fn(|cx| conn.stream.poll_read_ready(cx))
+            .await
+            .unwrap();
+    };
+    drop(a_peer);
+    readable(&a).await;
+    pool.put(a, now, 64);
+    pool.put(b, now, 64);
+    let age = Duration::from_secs(2);
+    let swept = pool.sweep(now + age, IDLE).unwrap();
+    assert_eq!((swept.dead, swept.idle), (1, Closed::one(age)));
+    assert_eq!(pool.len(), 1);
+    assert!(pool.sweep(now + age, IDLE).is_none());
 }
 
 /// An hour of one caller's calls, this far apart, to a server that closes a connection after 5 s without one. How many

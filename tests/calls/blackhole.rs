@@ -70,7 +70,8 @@ async fn a_lone_black_hole_is_answered_at_connect_timeout_and_named() {
         .start();
     let said = proxy.caller(Framing::TtHeader).await.fails("x").await;
     let expected = format!(
-        "tidegate: cannot connect to lone-hole: 1 of 1 endpoints down, last {} timed out (P02); called Echo",
+        "tidegate: cannot connect to lone-hole: 1 of 1 endpoints down, last {} timed out (P02); see tidegate doctor \
+         lone-hole; called Echo",
         hole.at
     );
     assert_eq!(said, expected);

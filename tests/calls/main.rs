@@ -8,6 +8,7 @@ mod breaker;
 mod captures;
 mod drain;
 mod failures;
+mod findings;
 mod framings;
 mod health_checks;
 mod hostile;

@@ -41,6 +41,7 @@ fn dials(addrs: &[SocketAddr]) -> Vec<Dial> {
         revision: 1,
         tags: Default::default(),
         here: false,
+        origin: Default::default(),
     };
     addrs.iter().map(dial).collect()
 }

@@ -18,13 +18,14 @@ mod service;
 mod survey;
 mod table;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::survey::{Ask, Survey};
-use super::{Known, Listing, Registry, Status, Watcher};
+use super::{Host, Known, Listing, Registry, Status, Watcher};
 use connection::Connection;
 
 pub use options::{EtcdOptions, EtcdOptionsError};
@@ -69,5 +70,24 @@ impl Registry for Etcd {
     /// On connections of its own, one to each endpoint.
     fn survey(&self, ask: Ask) -> BoxFuture<'_, Survey> {
         Box::pin(survey::survey(self.connection.options(), ask))
+    }
+
+    fn is_on(&self, host: &Host) -> bool {
+        let endpoints = &self.connection.options().endpoints;
+        endpoints.iter().all(|url| is_on(url, host))
+    }
+}
+
+/// Whether the member at this URL listens on this host. A name other than `localhost` is another host's.
+fn is_on(url: &str, host: &Host) -> bool {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let name = match authority.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => authority,
+    };
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    match name.parse::<IpAddr>() {
+        Ok(ip) => ip.is_loopback() || host.has(ip.to_canonical()),
+        Err(_) => name.eq_ignore_ascii_case("localhost"),
     }
 }

@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout_at};
 use super::dialled::{DialLog, Dialled};
 use super::find::{enter, start, too_late, until};
 use crate::call::{Call, Shared};
+use crate::cluster::finding;
 use crate::endpoint::{Endpoint, LineId, Place};
 use crate::outcome::{Failed, Outcome, Phase};
 
@@ -120,7 +121,9 @@ fn no_endpoints<C: Call>(call: &C, bound: bool) -> Failed {
         true => Outcome::UnknownService,
         false => Outcome::NoEndpoints,
     };
-    Failed::new(outcome, now).because(why.unwrap_or_else(|| "nothing is registered".into()))
+    Failed::new(outcome, now)
+        .because(why.unwrap_or_else(|| "nothing is registered".into()))
+        .ask_doctor(set.all.is_empty() && cluster.has_registered_findings())
 }
 
 /// The last connect's failure, told as the service's, or as that of the lane that the call may not leave.
@@ -133,24 +136,22 @@ pub(super) fn all_down<C: Call>(call: &C, failed: Failed) -> Failed {
     if scope.is_bound() && live == 0 {
         return no_lane(failed, scope.why(&cluster.name, &cluster.policy()));
     }
-    // What became of another lane's endpoint says nothing here.
-    let own = |id: u32| scope.endpoints().any(|it| it.id == id);
     let is_down = |it: &&Arc<Endpoint>| !it.health.state().is_picked();
     let down = scope.endpoints().filter(is_down).count();
-    let detail = match &failed.endpoint {
-        Some(last) if own(last.id) => format!(
-            "{down} of {all} endpoints down, last {} {}",
-            last.name,
-            how(&failed)
-        ),
-        Some(_) => "no endpoint is up".to_owned(),
-        None => failed
-            .detail
-            .as_deref()
-            .unwrap_or("no endpoint is up")
-            .to_owned(),
-    };
-    failed.because(detail)
+    let last = failed.endpoint.as_ref().map(|last| last.id);
+    // What became of another lane's endpoint says nothing here.
+    let endpoint = scope.endpoints().find(|it| Some(it.id) == last);
+    match endpoint {
+        Some(endpoint) => {
+            let many = format!("{down} of {all} endpoints down");
+            finding::down(endpoint, failed, &many)
+        }
+        None if last.is_some() => failed.because("no endpoint is up"),
+        None => {
+            let detail = failed.detail.clone();
+            failed.because(detail.unwrap_or_else(|| "no endpoint is up".into()))
+        }
+    }
 }
 
 /// The answer of a lane without `fallback`.
@@ -158,17 +159,5 @@ fn no_lane(failed: Failed, why: Option<String>) -> Failed {
     match why {
         Some(why) => Failed::new(Outcome::NoEndpoints, failed.at).because(why),
         None => failed,
-    }
-}
-
-/// How a connect failed, with the code that `tidegate explain` knows.
-fn how(failed: &Failed) -> String {
-    match (failed.outcome, failed.detail.as_deref()) {
-        (Outcome::ConnectRefused, _) => "refused (P01)".to_owned(),
-        (Outcome::ConnectTimeout, _) => "timed out (P02)".to_owned(),
-        (Outcome::Unreachable, Some(said)) => format!("unreachable (P03: {said})"),
-        // A health check's own words.
-        (Outcome::NoEndpoints, Some(said)) => said.to_owned(),
-        (outcome, said) => format!("{}: {}", outcome.label(), said.unwrap_or("no reason given")),
     }
 }

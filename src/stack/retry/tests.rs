@@ -102,6 +102,7 @@ fn call(name: &str, endpoints: u16, policy: CallPolicy) -> Told {
         revision: 1,
         tags: Default::default(),
         here: false,
+        origin: Default::default(),
     };
     cluster.apply(
         (1..=endpoints).map(dial).collect(),

@@ -44,6 +44,7 @@ fn shown(address: &str, code: Option<Code>, used: bool) -> Shown {
 
 fn members(shown: Vec<Shown>) -> Members {
     let used = shown.iter().filter(|s| s.used).map(|s| Member {
+        codes: Vec::new(),
         instance: s.instance.clone(),
         dial: s.dial.clone().unwrap(),
         class: s.class,

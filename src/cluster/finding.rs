@@ -1,0 +1,207 @@
+//! What is found wrong with a service's endpoints: told to callers, to the log, and in `tidegate_findings`.
+//!
+//! What a registration is by itself is known from the start, so that the very first failing caller reads it. The rest is
+//! learned from the connects and tries that fail, and from one look at the address ([`look`]).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Cluster;
+use crate::diagnosis::{Closed, IDLE, News, answers_there, code_of, phrase};
+use crate::endpoint::{Endpoint, Member};
+use crate::finding::remedy::{Subject, remedies};
+use crate::finding::{Code, Lang};
+use crate::health::Missed;
+use crate::outcome::{Charge, Failed, Outcome, Phase, human};
+use crate::probe::{Connect, Spoke};
+use crate::upstream::connect::ConnectError;
+
+mod look;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub use words::down;
+use words::{lead, seen};
+
+/// It takes connections.
+const OPEN: Connect = Connect::Open(Duration::ZERO);
+
+/// How many of a service's addresses show each finding by their registration.
+pub type Registered = HashMap<Code, usize>;
+
+impl Cluster {
+    /// How many registered addresses, dialled or not, show each finding.
+    pub fn set_registered_findings(&self, registered: Registered) {
+        *self.registered.lock() = registered;
+        self.count_findings();
+    }
+
+    /// Whether a finding keeps anything that is registered from being used, or may.
+    pub fn has_registered_findings(&self) -> bool {
+        !self.registered.lock().is_empty()
+    }
+
+    /// A connect failed; `first`: until then the endpoint was not down.
+    pub(super) fn note_connect(&self, endpoint: &Arc<Endpoint>, error: &ConnectError, first: bool) {
+        let (addr, detail) = (&endpoint.addr, &error.detail);
+        let connect = match error.is_reset {
+            true => Some(Connect::Reset(Duration::ZERO)),
+            false => seen(addr, error.outcome, detail),
+        };
+        if let Some(connect) = connect {
+            endpoint.watch.unreachable(&connect, detail, Instant::now());
+        }
+        if first {
+            self.look(endpoint);
+        }
+    }
+
+    /// A health check of this endpoint ended so.
+    pub(super) fn note_check(&self, endpoint: &Endpoint, result: &Result<(), Missed>) {
+        match result {
+            Ok(()) => endpoint.watch.connected(),
+            Err(missed) => {
+                if let Some(connect) = seen(&endpoint.addr, missed.outcome, &missed.detail) {
+                    let watch = &endpoint.watch;
+                    watch.unreachable(&connect, &missed.detail, Instant::now());
+                }
+            }
+        }
+    }
+
+    /// A try at this endpoint failed that was sent at `sent`: what that says of the endpoint, and what the endpoint's
+    /// findings say of the try.
+    #[cold]
+    pub fn diagnose(&self, endpoint: &Arc<Endpoint>, failed: Failed, sent: Instant) -> Failed {
+        match failed.outcome {
+            Outcome::ReadDeadline
+            | Outcome::Deadline
+            | Outcome::DeadlineOverdue
+            | Outcome::ClientGoneOverdue
+                if failed.phase == Phase::FirstByte =>
+            {
+                self.waited(endpoint, failed, sent)
+            }
+            Outcome::BadReply | Outcome::ClosedEarly | Outcome::Reset => {
+                self.look(endpoint);
+                failed.led_by(lead(endpoint, &OPEN))
+            }
+            _ => failed,
+        }
+    }
+
+    /// A call has waited for its answer in vain: it is slow, or the endpoint is silent.
+    fn waited(&self, endpoint: &Arc<Endpoint>, failed: Failed, sent: Instant) -> Failed {
+        let life = endpoint.watch.life(endpoint.load.heard(), sent, failed.at);
+        let is_overdue = failed.outcome.row().endpoint == Charge::Timeout;
+        if is_overdue {
+            endpoint.watch.overdue(&life, failed.at);
+        }
+        let is_silent = life.code() == Code::P08;
+        if !is_silent {
+            return failed.verdict(life.to_string());
+        }
+        // An impatient caller proves nothing.
+        if !is_overdue {
+            return failed;
+        }
+        self.look(endpoint);
+        failed
+            .verdict(life.to_string())
+            .ask_doctor(true)
+            .led_by(lead(endpoint, &OPEN))
+    }
+
+    /// What answers there is no Thrift; in words.
+    #[cold]
+    pub fn speaks(&self, endpoint: &Endpoint, spoke: &Spoke) -> String {
+        let said = answers_there(spoke);
+        endpoint
+            .watch
+            .found(code_of(spoke), said.as_str(), Instant::now());
+        said
+    }
+
+    /// Idle connections to the endpoint were found closed by it.
+    #[cold]
+    pub fn found_closed(&self, endpoint: &Endpoint, closed: Closed) {
+        endpoint.watch.closed(closed, Instant::now());
+    }
+
+    /// The endpoint closed a connection, which had been idle for so long, under a call; in words, where that may be why.
+    #[cold]
+    pub fn closed_in_use(&self, endpoint: &Endpoint, idle: Duration) -> Option<String> {
+        self.found_closed(endpoint, Closed::one(idle));
+        let why = match endpoint.watch.habit() {
+            Some(_) => "it closes connections that are idle",
+            None => "it closes connections that are idle, or was restarted",
+        };
+        let said = || {
+            format!(
+                "it closed a connection that had been idle for {} (P09: {why})",
+                human(idle)
+            )
+        };
+        (idle >= IDLE).then(said)
+    }
+
+    /// Drops the findings that are over, says in the log what is news, and counts. On the control thread.
+    pub(super) fn upkeep_findings(&self, members: &[Member], now: Instant) {
+        for Member { endpoint, .. } in members {
+            for news in endpoint.watch.upkeep(endpoint.load.heard(), now) {
+                self.say_finding(endpoint, news);
+            }
+        }
+        self.count_findings();
+    }
+
+    fn say_finding(&self, endpoint: &Endpoint, news: News) {
+        let (service, addr) = (&self.name, &endpoint.name);
+        let finding = match news {
+            News::Stands(finding) => finding,
+            News::Gone(code) => {
+                tracing::info!(%service, endpoint.addr = %addr, %code, "no more: it {}", phrase(code));
+                return;
+            }
+        };
+        let (code, origin) = (finding.code, endpoint.watch.origin());
+        let instance = origin.instance.as_ref();
+        let subject = Subject {
+            service,
+            address: instance.map_or(addr, |it| &it.address),
+            key: instance.map_or("", |it| &it.key),
+            ..Subject::default()
+        };
+        let remedy = remedies(code, &subject, Lang::En).into_iter().next();
+        let remedy = remedy.map_or(String::new(), |it| format!("; {}", it.what));
+        tracing::warn!(
+            %service, endpoint.addr = %addr, %code, "it {}: {}{remedy}; see tidegate doctor {service}",
+            phrase(code), finding.said
+        );
+    }
+
+    /// How many addresses show each finding now, by their registration or by what was seen there.
+    fn count_findings(&self) {
+        let mut counts = self.registered.lock().clone();
+        for Member { endpoint, .. } in &self.set.load().all {
+            for finding in endpoint.watch.list() {
+                if !endpoint.watch.origin().codes.contains(&finding.code) {
+                    *counts.entry(finding.code).or_default() += 1;
+                }
+            }
+        }
+        let mut counted = self.counted.lock();
+        if counted.as_ref() == Some(&counts) {
+            return;
+        }
+        for code in Code::ALL {
+            let n = counts.get(code).copied().unwrap_or(0);
+            self.metrics.findings(code.label(), n);
+        }
+        *counted = Some(counts);
+    }
+}

@@ -1,0 +1,205 @@
+#![allow(clippy::unwrap_used)]
+use std::net::SocketAddr;
+
+use tokio::runtime::Handle;
+
+use super::*;
+use crate::cluster::{Dial, Knowledge};
+use crate::config::Policy;
+use crate::diagnosis::Origin;
+use crate::outcome::{Limit, Reach};
+use crate::probe::Seen;
+use crate::registry::{Class, DialAddr};
+
+/// A service with one endpoint, which is registered so, and the endpoint.
+fn one(addr: &str, origin: Origin) -> (Arc<Cluster>, Arc<Endpoint>) {
+    let policy = Policy {
+        connect_timeout: Duration::from_millis(50),
+        ..Policy::default()
+    };
+    let cluster = Cluster::new("item", Arc::new(policy), Handle::current(), false);
+    let addr: DialAddr = addr.parse::<SocketAddr>().unwrap().into();
+    let dial = Dial {
+        addr: addr.clone(),
+        weight: 1,
+        revision: 1,
+        tags: Default::default(),
+        here: false,
+        origin: Arc::new(origin),
+    };
+    cluster.apply(vec![dial], Knowledge::Read(None));
+    let endpoint = cluster.endpoint(&addr).unwrap();
+    // Nothing here looks for itself.
+    assert!(endpoint.watch.take_probe(Instant::now()));
+    (cluster, endpoint)
+}
+
+fn registered(class: Class, code: Code, alone: bool) -> Origin {
+    Origin {
+        class,
+        codes: vec![code],
+        alone,
+        ..Origin::default()
+    }
+}
+
+/// What a caller is told after a connect that failed so.
+fn told(cluster: &Cluster, endpoint: &Arc<Endpoint>, outcome: Outcome, detail: &str) -> String {
+    let error = ConnectError {
+        outcome,
+        detail: detail.into(),
+        is_reset: false,
+    };
+    cluster.note_connect(endpoint, &error, true);
+    let failed = Failed::new(outcome, Instant::now())
+        .to(endpoint.id, &endpoint.name)
+        .because(detail);
+    down(endpoint, failed, "1 of 1 endpoints down").explain("item", "GetItem")
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_failing_caller_reads_what_the_registration_is() {
+    let loopback = registered(Class::Loopback, Code::R02, false);
+    let (cluster, endpoint) = one("127.0.0.1:8890", loopback);
+    assert_eq!(
+        told(&cluster, &endpoint, Outcome::ConnectRefused, "refused"),
+        "tidegate: 127.0.0.1:8890 (item) is registered as a loopback address (R02); see tidegate doctor item: 1 of 1 \
+         endpoints down, it refused (P01); called GetItem"
+    );
+    let container = registered(Class::ContainerNetwork, Code::R04, true);
+    let (cluster, endpoint) = one("172.17.0.3:8888", container);
+    assert_eq!(
+        told(&cluster, &endpoint, Outcome::ConnectTimeout, "no answer"),
+        "tidegate: 172.17.0.3:8888 (item) is registered as a container's address (R04); see tidegate doctor item: 1 of 1 \
+         endpoints down, it timed out (P02); called GetItem"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_a_lone_host_that_nobody_listens_comes_before_the_loopback_address() {
+    let loopback = registered(Class::Loopback, Code::R02, true);
+    let (cluster, endpoint) = one("127.0.0.1:8890", loopback);
+    assert_eq!(
+        told(&cluster, &endpoint, Outcome::ConnectRefused, "refused"),
+        "tidegate: cannot connect to item: 1 of 1 endpoints down, last 127.0.0.1:8890 refused (P01), it is registered as \
+         a loopback address (R02); see tidegate doctor item; called GetItem"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_private_address_without_a_route_is_told_as_such() {
+    let private = Origin {
+        class: Class::Private,
+        ..Origin::default()
+    };
+    let (cluster, endpoint) = one("10.1.2.3:8888", private);
+    assert_eq!(
+        told(
+            &cluster,
+            &endpoint,
+            Outcome::Unreachable,
+            "No route to host (os error 113)"
+        ),
+        "tidegate: 10.1.2.3:8888 (item) is registered as a private address without a route from here (R05); see tidegate \
+         doctor item: 1 of 1 endpoints down, it was unreachable (P03: No route to host (os error 113)); called GetItem"
+    );
+}
+
+fn open_after(ms: u64, spoke: Option<Spoke>) -> Seen {
+    Seen {
+        connect: Connect::Open(Duration::from_millis(ms)),
+        spoke,
+        call: None,
+        idle: None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_tells_a_far_endpoint_from_one_that_does_not_answer() {
+    let (cluster, endpoint) = one("10.1.2.3:8888", Origin::default());
+    let first = told(&cluster, &endpoint, Outcome::ConnectTimeout, "no answer");
+    assert!(
+        first.contains("timed out (P02); see tidegate doctor item"),
+        "{first}"
+    );
+    cluster.looked(&endpoint, &open_after(80, None));
+    let codes: Vec<Code> = endpoint.watch.list().iter().map(|it| it.code).collect();
+    assert_eq!(codes, [Code::P12]);
+    let failed = Failed::new(Outcome::ConnectTimeout, Instant::now())
+        .to(endpoint.id, &endpoint.name)
+        .because("no answer");
+    let said = down(&endpoint, failed, "1 of 1 endpoints down").explain("item", "GetItem");
+    assert!(
+        said.contains("timed out (P12: a connect takes 80ms, connect_timeout is 50ms)"),
+        "{said}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_round_trip_is_no_finding_where_connects_work() {
+    let (cluster, endpoint) = one("10.1.2.3:8888", Origin::default());
+    cluster.looked(&endpoint, &open_after(80, None));
+    assert_eq!(endpoint.watch.list(), []);
+    cluster.looked(&endpoint, &open_after(1, Some(Spoke::Redis)));
+    assert_eq!(endpoint.watch.list()[0].code, Code::P11);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_back_meanwhile_is_not_accused_by_a_late_look() {
+    let (cluster, endpoint) = one("10.1.2.3:8888", Origin::default());
+    let refused = Seen {
+        connect: Connect::Refused(Duration::ZERO),
+        ..open_after(1, None)
+    };
+    cluster.looked(&endpoint, &refused);
+    assert_eq!(endpoint.watch.list(), []);
+}
+
+/// A try that ended so, after a second; as its caller is told.
+fn waited(cluster: &Cluster, endpoint: &Arc<Endpoint>, outcome: Outcome) -> String {
+    let now = Instant::now();
+    let sent = now - Duration::from_secs(1);
+    let limit = Limit::Time("deadline", Duration::from_secs(1));
+    let failed = Failed::new(outcome, now)
+        .during(Phase::FirstByte, Reach::Written)
+        .to(endpoint.id, &endpoint.name)
+        .limit(limit, Duration::from_secs(1));
+    let said = cluster
+        .diagnose(endpoint, failed, sent)
+        .explain("item", "Get");
+    if outcome.row().endpoint == Charge::Timeout {
+        endpoint.load.observe(Duration::from_secs(1), now);
+    }
+    said
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_call_is_told_from_a_silent_endpoint_and_an_impatient_caller_accuses_nobody() {
+    let (cluster, endpoint) = one("10.1.2.3:8888", Origin::default());
+    let impatient = waited(&cluster, &endpoint, Outcome::Deadline);
+    assert!(
+        impatient.ends_with("phase first_byte; called Get"),
+        "{impatient}"
+    );
+    let silent = waited(&cluster, &endpoint, Outcome::DeadlineOverdue);
+    assert!(
+        silent.ends_with(
+            "phase first_byte: it has answered nothing yet (P08); see tidegate doctor item; called Get"
+        ),
+        "{silent}"
+    );
+    tokio::time::advance(Duration::from_millis(100)).await;
+    endpoint
+        .load
+        .observe(Duration::from_millis(1), Instant::now());
+    tokio::time::advance(Duration::from_millis(100)).await;
+    let slow = waited(&cluster, &endpoint, Outcome::ReadDeadline);
+    assert!(
+        slow.ends_with(
+            "phase first_byte: it answers other calls, this one is slow (P13); called Get"
+        ),
+        "{slow}"
+    );
+    let codes: Vec<Code> = endpoint.watch.list().iter().map(|it| it.code).collect();
+    assert_eq!(codes, [Code::P13]);
+}

@@ -1,0 +1,287 @@
+//! What is found wrong with an endpoint while calls go to it, beside what its registration says of it.
+//!
+//! It learns where a try or a connect has failed, and nothing where they succeed: that an endpoint answers again is seen
+//! by the [upkeep](Watch::upkeep), from the instant of its last answer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::idle::{Closed, Closes};
+use super::{Facts, Lease, findings};
+use crate::finding::Code;
+use crate::outcome::human;
+use crate::probe::{Connect, Seen};
+use crate::registry::{Class, Instance};
+
+mod life;
+#[cfg(test)]
+mod tests;
+
+pub use life::Life;
+use life::Lives;
+
+/// An address is looked at once in so long a time, at most.
+const PROBE_EVERY: Duration = Duration::from_secs(30);
+/// A finding is told once it has stood for so long: what passes, as a restart does, is not worth a line.
+const STANDS: Duration = Duration::from_secs(1);
+/// Calls are slow no more after so long a time without an overdue one.
+const SLOW: Duration = Duration::from_secs(10);
+
+/// What the registration of an endpoint says of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The class that counts: of what is dialled.
+    pub class: Class,
+    /// Its findings, the gravest first.
+    pub codes: Vec<Code>,
+    /// An interface of this host is in the address's network.
+    pub on_link: bool,
+    /// Whoever registers here shares this host.
+    pub alone: bool,
+    /// The registration.
+    pub instance: Option<Arc<Instance>>,
+}
+
+impl Default for Origin {
+    fn default() -> Self {
+        Self {
+            class: Class::Public,
+            codes: Vec::new(),
+            on_link: false,
+            alone: true,
+            instance: None,
+        }
+    }
+}
+
+/// Something that was seen at an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Which.
+    pub code: Code,
+    /// What was seen, in words.
+    pub said: Box<str>,
+    /// When it was first seen.
+    pub since: Instant,
+    /// When it was last seen.
+    pub last: Instant,
+    /// It stands in the log.
+    told: bool,
+}
+
+/// What the log is to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// A finding stands.
+    Stands(Finding),
+    /// One that was told is gone.
+    Gone(Code),
+}
+
+/// What was seen at one endpoint.
+#[derive(Default)]
+pub struct Watch {
+    /// Whether a connect, or the upkeep, has anything to look at.
+    any: AtomicBool,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    origin: Arc<Origin>,
+    found: Vec<Finding>,
+    /// What was told and is gone.
+    gone: Vec<Code>,
+    lives: Lives,
+    closes: Closes,
+    probed: Option<Instant>,
+}
+
+impl Watch {
+    /// What its registration says.
+    pub fn register(&self, origin: &Arc<Origin>) {
+        self.inner.lock().origin = origin.clone();
+    }
+
+    /// What its registration says.
+    pub fn origin(&self) -> Arc<Origin> {
+        self.inner.lock().origin.clone()
+    }
+
+    /// All that is wrong with it by its registration and this connect, the gravest first.
+    pub fn judge(&self, connect: &Connect) -> Vec<Code> {
+        judge(&self.origin(), connect)
+    }
+
+    /// Something was seen there.
+    pub fn found(&self, code: Code, said: impl Into<Box<str>>, now: Instant) {
+        self.inner.lock().add(code, said.into(), now);
+        self.any.store(true, Relaxed);
+    }
+
+    /// A connect failed so: whatever earlier ones found gives way to that.
+    pub fn unreachable(&self, connect: &Connect, said: &str, now: Instant) {
+        let mut inner = self.inner.lock();
+        let mut codes = judge(&inner.origin, connect);
+        codes.retain(|code| !inner.origin.codes.contains(code));
+        inner.drop_where(|it| is_of_connects(it.code) && !codes.contains(&it.code));
+        for code in codes {
+            inner.add(code, said.into(), now);
+        }
+        // It may have been restarted: what it closed says nothing.
+        inner.closes.clear();
+        self.any.store(true, Relaxed);
+    }
+
+    /// A connect would do, if callers waited longer.
+    pub fn too_far(&self, said: impl Into<Box<str>>, now: Instant) {
+        let mut inner = self.inner.lock();
+        inner.drop_where(|it| is_of_connects(it.code));
+        inner.add(Code::P12, said.into(), now);
+        self.any.store(true, Relaxed);
+    }
+
+    /// A connect succeeded.
+    #[inline]
+    pub fn connected(&self) {
+        if self.any.load(Relaxed) {
+            let is_over = |it: &Finding| is_of_connects(it.code) && it.code != Code::P04;
+            self.inner.lock().drop_where(is_over);
+        }
+    }
+
+    /// Whether it lives, for a try that was sent at `sent` and has waited until `now`; `answered` is when it last
+    /// answered anything, or what is later: when a try was last overdue.
+    pub fn life(&self, answered: Option<Instant>, sent: Instant, now: Instant) -> Life {
+        self.inner.lock().lives.of(answered, sent, now)
+    }
+
+    /// A try was overdue.
+    pub fn overdue(&self, life: &Life, now: Instant) {
+        let mut inner = self.inner.lock();
+        inner.lives.overdue(now);
+        let code = life.code();
+        inner.drop_where(|it| matches!(it.code, Code::P08 | Code::P13) && it.code != code);
+        inner.add(code, life.to_string().into(), now);
+        self.any.store(true, Relaxed);
+    }
+
+    /// Idle connections to it were found closed.
+    pub fn closed(&self, closed: Closed, now: Instant) {
+        let mut inner = self.inner.lock();
+        inner.closes.add(closed, now);
+        match inner.closes.habit() {
+            Some(age) => {
+                let said = format!("it closes connections that are idle for {}", human(age));
+                inner.add(Code::P09, said.into(), now);
+            }
+            None => inner.drop_where(|it| it.code == Code::P09),
+        }
+        self.any.store(true, Relaxed);
+    }
+
+    /// The age at which it closes idle connections, where it has that habit.
+    pub fn habit(&self) -> Option<Duration> {
+        self.inner.lock().closes.habit()
+    }
+
+    /// What was seen and still counts.
+    pub fn list(&self) -> Vec<Finding> {
+        match self.any.load(Relaxed) {
+            true => self.inner.lock().found.clone(),
+            false => Vec::new(),
+        }
+    }
+
+    /// Whether it may be looked at now; then it was.
+    pub fn take_probe(&self, now: Instant) -> bool {
+        let probed = &mut self.inner.lock().probed;
+        let may = probed.is_none_or(|at| now.saturating_duration_since(at) >= PROBE_EVERY);
+        if may {
+            *probed = Some(now);
+        }
+        may
+    }
+
+    /// Drops what is over, now that it last answered at `answered`, as for [`life`](Self::life), and says what is news.
+    pub fn upkeep(&self, answered: Option<Instant>, now: Instant) -> Vec<News> {
+        if !self.any.load(Relaxed) {
+            return Vec::new();
+        }
+        let mut inner = self.inner.lock();
+        let answered = inner.lives.answered(answered);
+        inner.closes.forget(now);
+        let habit = inner.closes.habit().is_some();
+        inner.drop_where(|it| is_over(it, answered, habit));
+        let mut news: Vec<News> = inner.gone.drain(..).map(News::Gone).collect();
+        for it in &mut inner.found {
+            if !it.told && now.saturating_duration_since(it.since) >= STANDS {
+                it.told = true;
+                news.push(News::Stands(it.clone()));
+            }
+        }
+        self.any
+            .store(!inner.found.is_empty() || !inner.closes.is_empty(), Relaxed);
+        news
+    }
+}
+
+impl Inner {
+    fn add(&mut self, code: Code, said: Box<str>, now: Instant) {
+        match self.found.iter_mut().find(|it| it.code == code) {
+            Some(it) => (it.said, it.last) = (said, now),
+            None => self.found.push(Finding {
+                code,
+                said,
+                since: now,
+                last: now,
+                told: false,
+            }),
+        }
+    }
+
+    fn drop_where(&mut self, is_over: impl Fn(&Finding) -> bool) {
+        let gone = self.found.extract_if(.., |it| is_over(it));
+        let told = gone.filter(|it| it.told).map(|it| it.code);
+        self.gone.extend(told);
+    }
+}
+
+fn judge(origin: &Origin, connect: &Connect) -> Vec<Code> {
+    let seen = Seen {
+        connect: connect.clone(),
+        spoke: None,
+        call: None,
+        idle: None,
+    };
+    let found = findings(&Facts {
+        class: origin.class,
+        registered: &origin.codes,
+        seen: Some(&seen),
+        lease: Lease::Unknown,
+        on_link: origin.on_link,
+        alone: origin.alone,
+    });
+    // How far is too far depends on who calls: for calls through here `connect_timeout` says it.
+    found.into_iter().filter(|it| *it != Code::P12).collect()
+}
+
+/// What a connect finds, and another one takes back.
+fn is_of_connects(code: Code) -> bool {
+    use Code::{P01, P02, P03, P04, P12, R05, R19};
+    matches!(code, P01 | P02 | P03 | P04 | P12 | R05 | R19)
+}
+
+/// Whether a finding is over: the endpoint has answered since.
+fn is_over(it: &Finding, answered: Option<Instant>, habit: bool) -> bool {
+    let since = |rest: Duration| answered.is_some_and(|at| at > it.last + rest);
+    match it.code {
+        Code::P09 => !habit,
+        Code::P13 => since(SLOW),
+        _ => since(Duration::ZERO),
+    }
+}
