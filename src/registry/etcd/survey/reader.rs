@@ -1,6 +1,5 @@
-//! Reads from the members that answered, within the time that is left.
+//! Reads from a member that answered, within the time that is left.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use etcd_client::{Client, GetOptions, GetResponse, KeyValue, ResponseHeader};
@@ -12,31 +11,26 @@ use crate::registry::etcd::options::EtcdOptions;
 use crate::registry::etcd::read::MAX_MESSAGE;
 use crate::registry::survey::MemberFault;
 
-/// A page of entries. etcd goes through all that is left of a range for each page of it, to count it: a few large pages
-/// cost it less than many small ones.
-const PAGE: i64 = 10_000;
+/// The first page of entries. More are asked for at once as long as that does not take long: over a slow line a large
+/// page would not come in time; but etcd goes through all that is left of a range for each page of it, to count it, so
+/// that a few large pages cost it less than many small ones.
+const FIRST_PAGE: i64 = 1000;
+const MAX_PAGE: i64 = 16_000;
 
-/// Clients to members that answered; the first is read, and the next one if it fails.
+/// A client to a member that answered.
 pub(super) struct Reader<'a> {
-    clients: Vec<Client>,
-    at: AtomicUsize,
+    pub(super) client: Client,
     pub(super) options: &'a EtcdOptions,
     until: Instant,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(clients: Vec<Client>, options: &'a EtcdOptions, until: Instant) -> Self {
+    pub(super) fn new(client: Client, options: &'a EtcdOptions, until: Instant) -> Self {
         Reader {
-            clients,
-            at: AtomicUsize::new(0),
+            client,
             options,
             until,
         }
-    }
-
-    /// The member that is read now.
-    pub(super) fn client(&self) -> &Client {
-        &self.clients[self.at.load(Ordering::Relaxed) % self.clients.len()]
     }
 
     /// What one request may still take.
@@ -45,29 +39,22 @@ impl<'a> Reader<'a> {
         left.min(self.options.request_timeout)
     }
 
-    /// One read; each member is asked at most once.
+    /// One read.
     pub(super) async fn get(
         &self,
         key: Vec<u8>,
         options: &GetOptions,
     ) -> Result<GetResponse, Fault> {
-        let mut last = Fault::new(Kind::Away, "no member answers");
-        for _ in &self.clients {
-            let left = self.left();
-            let kv = self.client().kv_client();
-            let mut kv = kv.max_decoding_message_size(MAX_MESSAGE);
-            let get = kv.get(key.clone(), Some(options.clone()));
-            last = match timeout(left, get).await {
-                Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(error)) => error.into(),
-                Err(_) => Fault::timeout("a read", left),
-            };
-            if last.kind != Kind::Away {
-                break;
-            }
-            self.at.fetch_add(1, Ordering::Relaxed);
+        let left = self.left();
+        if left.is_zero() {
+            return Err(Fault::new(Kind::Away, "the time for one look is over"));
         }
-        Err(last)
+        let kv = self.client.kv_client();
+        let mut kv = kv.max_decoding_message_size(MAX_MESSAGE);
+        match timeout(left, kv.get(key, Some(options.clone()))).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(Fault::timeout("a read", left)),
+        }
     }
 
     /// As the one who looks is told.
@@ -78,9 +65,11 @@ impl<'a> Reader<'a> {
     /// An end before the end.
     pub(super) fn stopped(&self, fault: &Fault, range: &str, read: usize) -> MemberFault {
         let mut told = self.fault(fault, range);
-        if told.step == "answer" && read > 0 {
+        if told.step == "answer" {
             let text = &told.text;
-            told.text = format!("it stopped in the middle of {range:?}, after {read} keys: {text}");
+            told.text = format!(
+                "it answered, but stopped in the middle of {range:?}, after {read} keys: {text}"
+            );
         }
         told
     }
@@ -92,6 +81,7 @@ pub(super) struct Pages<'a> {
     next: Vec<u8>,
     options: GetOptions,
     size: i64,
+    max_size: i64,
     revision: i64,
     more: bool,
     /// The keys of the range, read or not; known with the first page.
@@ -116,7 +106,8 @@ impl<'a> Pages<'a> {
                 true => options.with_keys_only(),
                 false => options,
             },
-            size: PAGE,
+            size: FIRST_PAGE,
+            max_size: MAX_PAGE,
             revision: 0,
             more: true,
             total: 0,
@@ -124,9 +115,9 @@ impl<'a> Pages<'a> {
         }
     }
 
-    /// With pages of this many keys.
+    /// With pages of just this many keys.
     pub(super) fn of(mut self, size: i64) -> Self {
-        self.size = size;
+        (self.size, self.max_size) = (size, size);
         self
     }
 
@@ -140,9 +131,18 @@ impl<'a> Pages<'a> {
         while self.more {
             let options = self.options.clone().with_limit(self.size);
             let options = options.with_revision(self.revision);
+            let begun = Instant::now();
             match self.reader.get(self.next.clone(), &options).await {
-                Ok(answer) => return Ok(self.take(answer)),
-                Err(fault) if fault.kind == Kind::TooLarge && self.size > 1 => self.size /= 10,
+                Ok(answer) => {
+                    if begun.elapsed() * 3 < self.reader.options.request_timeout {
+                        self.size = (self.size * 4).min(self.max_size);
+                    }
+                    return Ok(self.take(answer));
+                }
+                Err(fault) if fault.kind == Kind::TooLarge && self.size > 1 => {
+                    self.size = (self.size / 10).max(1);
+                    self.max_size = self.size;
+                }
                 // Compacted meanwhile: the rest is read as it is now.
                 Err(fault) if fault.kind == Kind::Compacted && self.revision > 0 => {
                     self.revision = 0;
