@@ -16,7 +16,8 @@
 //! Beside the way: [`outcome`] is the one table of everything that can end a call, [`call`] and [`rpc`] are what
 //! travels, [`cluster`] is what a service's calls share, with its [`rate`] and its retry [`budget`], [`discovery`]
 //! binds clusters to their [`registry`], [`config`], [`metadata`], [`metrics`], [`window`] and [`platform`] are leaves,
-//! [`why`] says why a state is what it is, [`recorder`] keeps the calls that are worth a look, [`redirect`] makes the firewall's rules, and [`app`] builds all of it.
+//! [`recorder`] keeps the calls that are worth a look, [`why`] says why a state is what it is, [`doctor`] tells people,
+//! [`redirect`] makes the firewall's rules, and [`app`] builds all of it.
 #![warn(missing_docs)]
 
 pub mod admin;
