@@ -31,3 +31,12 @@ fn what_is_dialled_has_its_tags_and_says_whether_it_is_on_this_host() {
         assert_eq!((dial.weight, dial.revision), (7, 3));
     }
 }
+
+#[test]
+fn a_registry_for_one_look_needs_no_runtime_and_has_its_name() {
+    let file = config::Registry::File(config::File {
+        name: "items".into(),
+        path: "none.toml".into(),
+    });
+    assert_eq!(open_once(&file).unwrap().name(), "items");
+}

@@ -11,6 +11,9 @@ use tokio::time::Instant;
 use super::survey::{Ask, ServiceSeen, Survey};
 use super::{Instance, Known, Listing, ReadSet, Registry, Status};
 
+#[cfg(test)]
+mod tests;
+
 /// Where the instances of the config stand, as their key says.
 pub(super) const KEY: &str = "config";
 

@@ -1,7 +1,12 @@
 //! One look: what is there, how far one gets, and that nothing is changed.
 
+#[path = "survey/large.rs"]
+mod large;
+#[path = "survey/steps.rs"]
+mod steps;
+
 use tidegate::diagnosis::Lease;
-use tidegate::registry::survey::{Ask, ServiceSeen, Survey};
+use tidegate::registry::survey::{Ask, Elsewhere, MemberFault, ServiceSeen, Survey};
 
 use super::*;
 
@@ -27,6 +32,10 @@ fn addresses(service: &ServiceSeen) -> Vec<&str> {
 
 fn names(survey: &Survey) -> Vec<&str> {
     survey.names.iter().map(|name| &**name).collect()
+}
+
+fn fault(survey: &Survey) -> &MemberFault {
+    survey.members[0].answer.as_ref().unwrap_err()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,4 +79,139 @@ async fn a_look_shows_what_is_asked_for_or_all_with_leases_and_what_cannot_be_re
     assert_eq!(all.services[0].set.instances, item.set.instances);
     assert_eq!(all.services[0].set.skipped, item.set.skipped);
     assert!(all.elsewhere.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_nobody_renews_shows_and_one_that_is_renewed_does_not() {
+    let etcd = Server::start().await;
+    etcd.register_for(KITEX_PREFIX, "item", "10.0.0.1:1", 4)
+        .await;
+    let mut client = etcd.client().await;
+    let lease = client.lease_grant(4, None).await.unwrap().id();
+    let options = etcd_client::PutOptions::new().with_lease(lease);
+    let key = format!("{RANGE}10.0.0.2:1");
+    client
+        .put(key.clone(), value("10.0.0.2:1"), Some(options))
+        .await
+        .unwrap();
+    sleep(Duration::from_millis(3200)).await;
+    // It would have ended; the other's end is near.
+    let (mut keeper, mut kept) = client.lease_keep_alive(lease).await.unwrap();
+    keeper.keep_alive().await.unwrap();
+    kept.message().await.unwrap();
+    let survey = look_at(&etcd, &["item"]).await;
+    let leases = &survey.services[0].leases;
+    assert!(
+        leases[&format!("{RANGE}10.0.0.1:1")].is_unrenewed(),
+        "{leases:?}"
+    );
+    assert!(!leases[&key].is_unrenewed(), "{leases:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_there_is_looked_for_under_other_prefixes() {
+    let etcd = Server::start().await;
+    etcd.register("", "stock", "10.0.0.1:1").await;
+    etcd.register("", "item", "10.0.0.1:1").await;
+    etcd.register("my/own", "cart", "10.0.0.1:1").await;
+    for other in [
+        "my/key",
+        "a/b/c",
+        "a/b/c:d",
+        "registry/pods/default/x-1",
+        "item/10.0.0.1:1",
+        "/10.0.0.1:1",
+    ] {
+        etcd.put(other, "is no registration").await;
+    }
+    let elsewhere = |prefix: &str, service: &str| Elsewhere {
+        prefix: prefix.to_owned(),
+        service: service.into(),
+    };
+    let survey = look_at(&etcd, &["item"]).await;
+    assert!(survey.failed.is_none() && survey.names.is_empty());
+    assert_eq!(
+        survey.elsewhere,
+        [elsewhere("", "item"), elsewhere("my/own", "cart")]
+    );
+    let survey = look_at(&etcd, &[]).await;
+    assert_eq!(
+        survey.elsewhere,
+        [elsewhere("", "item"), elsewhere("my/own", "cart")]
+    );
+
+    etcd.register(KITEX_PREFIX, "item", "10.0.0.1:1").await;
+    assert!(look_at(&etcd, &["item"]).await.elsewhere.is_empty());
+    let cart = look_at(&etcd, &["cart"]).await;
+    assert_eq!(
+        (names(&cart), &*cart.elsewhere[0].prefix),
+        (vec!["item"], "my/own")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_registered_and_is_gone_is_told_as_far_as_etcd_remembers() {
+    let etcd = Server::start().await;
+    let mut client = etcd.client().await;
+    for at in ["10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1"] {
+        etcd.register(KITEX_PREFIX, "item", at).await;
+        etcd.delete(&format!("{RANGE}{at}")).await;
+    }
+    etcd.register(KITEX_PREFIX, "item", "10.0.0.3:1").await;
+    let lease = client.lease_grant(60, None).await.unwrap().id();
+    let options = etcd_client::PutOptions::new().with_lease(lease);
+    let odd = format!("{RANGE}odd");
+    client
+        .put(odd, value("10.0.0.4:1"), Some(options))
+        .await
+        .unwrap();
+    client.lease_revoke(lease).await.unwrap();
+    etcd.register(KITEX_PREFIX, "stock", "10.0.1.1:1").await;
+    etcd.delete("kitex/registry-etcd/stock/10.0.1.1:1").await;
+
+    let survey = look_at(&etcd, &["item", "none"]).await;
+    assert_eq!(
+        survey.services[0].gone,
+        ["10.0.0.4:1", "10.0.0.2:1", "10.0.0.1:1"]
+    );
+    assert!(survey.services[1].gone.is_empty());
+    assert!(
+        look_at(&etcd, &[]).await.services[0].gone.is_empty(),
+        "not asked for by name"
+    );
+
+    let revision = client
+        .get("now", None)
+        .await
+        .unwrap()
+        .header()
+        .unwrap()
+        .revision();
+    client.compact(revision, None).await.unwrap();
+    assert!(look_at(&etcd, &["item"]).await.services[0].gone.is_empty());
+    etcd.delete(&format!("{RANGE}10.0.0.3:1")).await;
+    etcd.register(KITEX_PREFIX, "item", "10.0.0.5:1").await;
+    assert_eq!(
+        look_at(&etcd, &["item"]).await.services[0].gone,
+        ["10.0.0.3:1"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_changes_nothing_and_leaves_nothing_behind() {
+    let etcd = Server::start().await;
+    etcd.register_for(KITEX_PREFIX, "item", "10.0.0.1:1", 60)
+        .await;
+    let mut client = etcd.client().await;
+    let revision = async |client: &mut etcd_client::Client| {
+        let answer = client.get("now", None).await;
+        answer.unwrap().header().unwrap().revision()
+    };
+    let before = revision(&mut client).await;
+    for services in [&["item"][..], &["none"], &[]] {
+        look_at(&etcd, services).await;
+    }
+    assert_eq!(revision(&mut client).await, before);
+    assert_eq!(client.leases().await.unwrap().leases().len(), 1);
+    eventually("no watcher", || watchers(&etcd) == Some(0)).await;
 }

@@ -112,6 +112,17 @@ impl Etcd {
         etcd
     }
 
+    /// Listens on all addresses of this host, and advertises loopback.
+    pub async fn start_everywhere() -> Self {
+        let mut etcd = Self::idle(None);
+        etcd.args = vec![
+            format!("--listen-client-urls=http://0.0.0.0:{}", etcd.port),
+            format!("--initial-cluster=default={}", etcd.peer_url()),
+        ];
+        etcd.restart().await;
+        etcd
+    }
+
     /// Has its ports and an empty data directory, and does not run.
     pub fn idle(tls: Option<Tls>) -> Self {
         let data = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
 //! One look at etcd, for a person who asks. It only ever reads.
 //!
-//! Each endpoint is asked on its own ([`member`]), which says how far one gets with it. One of those that answered is
-//! read ([`entries`]), and asked for what stands around: leases, other prefixes, and what was there before.
+//! Each endpoint is asked on its own ([`member`]), which says how far one gets with it. The first that answers is read
+//! ([`entries`]), and asked for what stands around: leases, other prefixes, and what was there before.
 
 mod elsewhere;
 mod entries;
@@ -9,24 +9,30 @@ mod gone;
 mod leases;
 mod member;
 mod reader;
+mod speaks;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{join, join_all};
+use etcd_client::Client;
+use futures_util::future::join;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::Instant;
 
 use super::fault::{Fault, Kind};
 use super::options::EtcdOptions;
 use crate::registry::Code;
-use crate::registry::survey::{Ask, MemberFault, Survey};
+use crate::registry::survey::{Ask, MemberFault, MemberSeen, Survey};
 use reader::Reader;
 
-/// The longest that all of it may take, but for a last answer that is waited for.
+/// The longest that all of it may take.
 const LIMIT: Duration = Duration::from_secs(10);
 /// A person waits for it: one connect, and one read, at most.
 const CONNECT: Duration = Duration::from_millis(1500);
 const READ: Duration = Duration::from_secs(3);
+
+/// A member, by its place in the config, and a client to it where it answered.
+type Asked = (usize, MemberSeen, Option<Client>);
 
 /// What [`Registry::survey`](crate::registry::Registry::survey) gives.
 pub(super) async fn survey(options: &EtcdOptions, ask: Ask) -> Survey {
@@ -40,30 +46,63 @@ pub(super) async fn survey(options: &EtcdOptions, ask: Ask) -> Survey {
         Some(service) => options.layout.range(service),
         None => options.layout.range_of_names(""),
     };
-    let asked = options.endpoints.iter();
-    let asked = asked.map(|endpoint| member::ask(&options, endpoint, &range));
-    let (members, clients): (Vec<_>, Vec<_>) = join_all(asked).await.into_iter().unzip();
-    let clients: Vec<_> = clients.into_iter().flatten().collect();
-    let mut survey = Survey {
-        members,
-        ..Survey::default()
-    };
-    if clients.is_empty() {
-        survey.failed = unreachable(&survey);
-        return survey;
+    let endpoints = options.endpoints.iter().enumerate();
+    let mut asking: FuturesUnordered<_> = endpoints
+        .map(|(at, endpoint)| member::ask(&options, at, endpoint, &range, until))
+        .collect();
+    let mut members: Vec<Asked> = Vec::new();
+    let mut survey = Survey::default();
+    while let Some(asked) = asking.next().await {
+        let client = asked.2.clone();
+        members.push(asked);
+        if let Some(client) = client {
+            let reader = Reader::new(client, &options, until);
+            // The others are heard meanwhile: a dead one costs no time of the reading.
+            let others = asking.collect::<Vec<_>>();
+            let (read, others) = join(read(&reader, &ask.services), others).await;
+            survey = or_from(read, &others, &options, until, &ask.services).await;
+            members.extend(others);
+            break;
+        }
     }
-    let reader = Reader::new(clients, &options, until);
-    read(&reader, &ask.services, &mut survey).await;
+    members.sort_by_key(|(at, ..)| *at);
+    survey.members = members.into_iter().map(|(_, seen, _)| seen).collect();
+    let is_reached = survey.members.iter().any(|it| it.answer.is_ok());
+    if !is_reached {
+        survey.failed = unreachable(&survey.members);
+    }
     survey
 }
 
-async fn read(reader: &Reader<'_>, asked: &[Arc<str>], survey: &mut Survey) {
+/// What was read, or, where that member stopped in the middle, what another one gives.
+async fn or_from(
+    mut read_first: Survey,
+    others: &[Asked],
+    options: &EtcdOptions,
+    until: Instant,
+    asked: &[Arc<str>],
+) -> Survey {
+    let stopped = |it: &Survey| it.failed.as_ref().is_some_and(|it| it.step == "answer");
+    for client in others.iter().filter_map(|(.., client)| client.clone()) {
+        if !stopped(&read_first) {
+            break;
+        }
+        let again = read(&Reader::new(client, options, until), asked).await;
+        if again.failed.is_none() {
+            read_first = again;
+        }
+    }
+    read_first
+}
+
+async fn read(reader: &Reader<'_>, asked: &[Arc<str>]) -> Survey {
+    let mut survey = Survey::default();
     let leases = match asked {
-        [] => entries::all(reader, survey).await,
-        asked => entries::of(reader, asked, survey).await,
+        [] => entries::all(reader, &mut survey).await,
+        asked => entries::of(reader, asked, &mut survey).await,
     };
     if survey.failed.is_some() {
-        return;
+        return survey;
     }
     leases::ask(reader, leases, &mut survey.services).await;
     let seen = &survey.services;
@@ -82,11 +121,12 @@ async fn read(reader: &Reader<'_>, asked: &[Arc<str>], survey: &mut Survey) {
     for (service, gone) in survey.services.iter_mut().zip(gone) {
         service.gone = gone;
     }
+    survey
 }
 
 /// Why no member could be asked: what the first one said, under its name.
-fn unreachable(survey: &Survey) -> Option<MemberFault> {
-    survey.members.iter().find_map(|member| {
+fn unreachable(members: &[MemberSeen]) -> Option<MemberFault> {
+    members.iter().find_map(|member| {
         let fault = member.answer.as_ref().err()?;
         Some(MemberFault {
             text: format!("{}: {}", member.endpoint, fault.text),
@@ -116,20 +156,17 @@ fn step(options: &EtcdOptions, fault: &Fault, range: &str) -> MemberFault {
         Kind::Credentials | Kind::Token | Kind::AuthOff => {
             ("password", format!("{user}: check user and password"))
         }
-        _ if code == Code::E07 => (
+        Kind::Away if code == Code::E07 => (
             "tls",
             "check ca, cert, key and domain, and that etcd serves https there".to_owned(),
         ),
-        _ => (
+        Kind::Away | Kind::Compacted | Kind::TooLarge => (
             "answer",
             "is etcd stopped, overloaded, without a leader?".to_owned(),
         ),
     };
     MemberFault {
-        code: match step {
-            "answer" => Code::E01,
-            _ => code,
-        },
+        code: if step == "answer" { Code::E01 } else { code },
         step,
         text: format!("{text}; {check}"),
     }

@@ -126,7 +126,7 @@ async fn watch(reader: &Reader<'_>, range: &str, from: i64) -> Option<WatchStrea
         .with_start_revision(from)
         .with_prev_key()
         .with_fragment();
-    let client = reader.client().watch_client();
+    let client = reader.client.watch_client();
     let mut client = client.max_decoding_message_size(MAX_MESSAGE);
     client.watch(range, Some(options)).await.ok()
 }

@@ -56,7 +56,7 @@ async fn time_to_live(reader: &Reader<'_>, id: i64, until: Instant) -> Lease {
     if until <= Instant::now() || reader.left().is_zero() {
         return Lease::Unknown;
     }
-    let mut client = reader.client().lease_client();
+    let mut client = reader.client.lease_client();
     let asked = timeout(reader.left(), client.time_to_live(id, None));
     match timeout_at(until, asked).await {
         Ok(Ok(Ok(answer))) => held(&answer),

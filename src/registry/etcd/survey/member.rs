@@ -7,12 +7,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use etcd_client::{Client, GetOptions, Member};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use hyper::Uri;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::step;
+use super::speaks::{Speaks, speaks};
+use super::{Asked, step};
 use crate::registry::Code;
 use crate::registry::etcd::dial::dial;
 use crate::registry::etcd::fault::{Fault, Kind};
@@ -22,33 +23,41 @@ use crate::registry::survey::{MemberFault, MemberSeen};
 
 /// Addresses of a name that are tried.
 const MAX_ADDRS: usize = 4;
-/// What may be said by something that is no etcd.
-const MAX_SAID: usize = 512;
-const SAYS_WITHIN: Duration = Duration::from_secs(1);
-
-/// Asks it for a key of `range`, twice; with a client where it answers.
+/// Asks it for a key of `range`, twice; with a client where it answers. `at` is its place in the config.
 pub(super) async fn ask(
     options: &EtcdOptions,
+    at: usize,
     endpoint: &str,
     range: &str,
-) -> (MemberSeen, Option<Client>) {
+    until: Instant,
+) -> Asked {
     let mut seen = MemberSeen {
         endpoint: endpoint.to_owned(),
         answer: Ok(Duration::ZERO),
         advertises_loopback: Vec::new(),
     };
-    match answer(options, endpoint, range).await {
+    let answer = timeout_at(until, answer(options, endpoint, range)).await;
+    let client = match answer.unwrap_or_else(|_| Err(too_slow())) {
         Ok((addr, client, took)) => {
             seen.answer = Ok(took);
             if !addr.ip().to_canonical().is_loopback() {
                 seen.advertises_loopback = advertised(options, &client).await;
             }
-            (seen, Some(client))
+            Some(client)
         }
         Err(fault) => {
             seen.answer = Err(fault);
-            (seen, None)
+            None
         }
+    };
+    (at, seen, client)
+}
+
+fn too_slow() -> MemberFault {
+    MemberFault {
+        code: Code::E01,
+        step: "answer",
+        text: "it answers too slowly to be read: is etcd overloaded, or the network?".to_owned(),
     }
 }
 
@@ -58,23 +67,37 @@ async fn answer(
     range: &str,
 ) -> Result<(SocketAddr, Client, Duration), MemberFault> {
     let addrs = resolve(options, endpoint).await?;
-    let addr = connect(options, &addrs).await?;
-    let read = async {
-        let client = dial(options, endpoint).await?;
-        let first = time_read(options, &client, range).await?;
-        let second = time_read(options, &client, range).await?;
-        Ok((client, first.min(second)))
-    };
-    match read.await {
+    let addr = connect(options, endpoint, &addrs).await?;
+    match read(options, endpoint, range).await {
         Ok((client, took)) => Ok((addr, client, took)),
         Err(fault) => Err(explain(options, endpoint, addr, fault, range).await),
     }
 }
 
-/// A refusal to show the range is an answer: whoever reads it says so.
-async fn time_read(options: &EtcdOptions, client: &Client, range: &str) -> Result<Duration, Fault> {
-    let begun = Instant::now();
+/// Signs in and reads twice: the shorter time counts, since the first read may make the connection.
+async fn read(
+    options: &EtcdOptions,
+    endpoint: &str,
+    range: &str,
+) -> Result<(Client, Duration), Fault> {
     let limit = options.request_timeout;
+    // The client's own limit must not be the first: it does not say what it waited for.
+    let patient = EtcdOptions {
+        request_timeout: limit + Duration::from_secs(1),
+        ..options.clone()
+    };
+    let client = match timeout(limit, dial(&patient, endpoint)).await {
+        Ok(client) => client?,
+        Err(_) => return Err(Fault::timeout("signing in", limit)),
+    };
+    let first = time_read(&client, range, limit).await?;
+    let second = time_read(&client, range, limit).await?;
+    Ok((client, first.min(second)))
+}
+
+/// A refusal to show the range is an answer: whoever reads it says so.
+async fn time_read(client: &Client, range: &str, limit: Duration) -> Result<Duration, Fault> {
+    let begun = Instant::now();
     let one = GetOptions::new()
         .with_range(end_of(range))
         .with_limit(1)
@@ -93,48 +116,52 @@ async fn time_read(options: &EtcdOptions, client: &Client, range: &str) -> Resul
 
 async fn resolve(options: &EtcdOptions, endpoint: &str) -> Result<Vec<SocketAddr>, MemberFault> {
     let (host, port) = host_and_port(endpoint);
-    let fault = |said: String| MemberFault {
+    let limit = options.request_timeout;
+    let said = match timeout(limit, lookup_host((&*host, port))).await {
+        Ok(Ok(addrs)) => return Ok(addrs.take(MAX_ADDRS).collect()),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer within {limit:?}"),
+    };
+    Err(no_address(&host, &said))
+}
+
+fn no_address(host: &str, said: &str) -> MemberFault {
+    MemberFault {
         code: Code::E01,
         step: "name",
         text: format!(
-            "the host name {host:?} does not resolve here ({said}): check its spelling, this host's DNS and its hosts file"
+            "the host name {host:?} does not resolve here ({said}): check its spelling, this host's DNS and its hosts \
+             file"
         ),
-    };
-    match timeout(options.connect_timeout, lookup_host((&*host, port))).await {
-        Ok(Ok(addrs)) => {
-            let addrs: Vec<_> = addrs.take(MAX_ADDRS).collect();
-            match addrs.is_empty() {
-                true => Err(fault("no address".to_owned())),
-                false => Ok(addrs),
-            }
+    }
+}
+
+/// The first of them to be connected to; else what the last one said.
+async fn connect(
+    options: &EtcdOptions,
+    endpoint: &str,
+    addrs: &[SocketAddr],
+) -> Result<SocketAddr, MemberFault> {
+    let limit = options.connect_timeout;
+    let each = addrs.iter().map(|addr| async move {
+        match timeout(limit, TcpStream::connect(addr)).await {
+            Ok(Ok(_)) => Ok(*addr),
+            Ok(Err(error)) => Err(refusal(*addr, &error, limit)),
+            Err(_) => Err(refusal(*addr, &io::ErrorKind::TimedOut.into(), limit)),
         }
-        Ok(Err(error)) => Err(fault(error.to_string())),
-        Err(_) => Err(fault(format!(
-            "no answer within {:?}",
-            options.connect_timeout
-        ))),
+    });
+    let mut each: FuturesUnordered<_> = each.collect();
+    let mut refused = None;
+    while let Some(connected) = each.next().await {
+        match connected {
+            Ok(addr) => return Ok(addr),
+            Err(fault) => refused = Some(fault),
+        }
     }
+    Err(refused.unwrap_or_else(|| no_address(endpoint, "it has no address")))
 }
 
-/// The first of them that can be connected to; else what the first one said.
-async fn connect(options: &EtcdOptions, addrs: &[SocketAddr]) -> Result<SocketAddr, MemberFault> {
-    let mut first = None;
-    for addr in addrs {
-        let error = match timeout(options.connect_timeout, TcpStream::connect(addr)).await {
-            Ok(Ok(_)) => return Ok(*addr),
-            Ok(Err(error)) => error,
-            Err(_) => io::ErrorKind::TimedOut.into(),
-        };
-        first = first.or_else(|| Some(refusal(*addr, &error, options)));
-    }
-    Err(first.unwrap_or_else(|| MemberFault {
-        code: Code::E01,
-        step: "name",
-        text: "its name has no address".to_owned(),
-    }))
-}
-
-fn refusal(addr: SocketAddr, error: &io::Error, options: &EtcdOptions) -> MemberFault {
+fn refusal(addr: SocketAddr, error: &io::Error, limit: Duration) -> MemberFault {
     let (step, text) = match error.kind() {
         io::ErrorKind::ConnectionRefused => (
             "port",
@@ -146,9 +173,8 @@ fn refusal(addr: SocketAddr, error: &io::Error, options: &EtcdOptions) -> Member
         io::ErrorKind::TimedOut => (
             "port",
             format!(
-                "{addr} does not answer the connect within {:?}: a firewall or a security group drops it, or nobody has \
-                 the address; check the rules for that port",
-                options.connect_timeout
+                "{addr} does not answer the connect within {limit:?}: a firewall or a security group drops it, or nobody \
+                 has the address; check the rules for that port"
             ),
         ),
         io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => {
@@ -177,52 +203,34 @@ async fn explain(
     range: &str,
 ) -> MemberFault {
     let fault = fault.hinted(endpoint, options.cert.is_some());
-    let mut told = step(options, &fault, range);
-    if endpoint.starts_with("http://") && told.step == "answer" {
-        match says(addr).await.as_deref() {
-            Some(said) if said.contains("to an HTTPS server") || said.starts_with('\u{15}') => {
-                told.code = Code::E07;
-                told.step = "tls";
-                told.text = format!(
-                    "a TLS server answers at {addr}: write https:// (and ca, cert, key as etcd needs them)"
-                );
-            }
-            Some(said) if !said.contains("etcdserver") => {
-                let line: String = said
-                    .lines()
-                    .next()
-                    .unwrap_or_default()
-                    .chars()
-                    .take(80)
-                    .collect();
-                told.text = format!(
-                    "something else than etcd answers at {addr}: it says {line:?}; check the port"
-                );
-            }
-            _ => {}
-        }
+    let told = step(options, &fault, range);
+    if !matches!(told.step, "answer" | "tls") {
+        return told;
     }
-    told
-}
-
-/// What it says to a plain question.
-async fn says(addr: SocketAddr) -> Option<String> {
-    let ask = async {
-        let mut stream = TcpStream::connect(addr).await.ok()?;
-        stream
-            .write_all(b"GET /version HTTP/1.0\r\n\r\n")
-            .await
-            .ok()?;
-        let mut said = Vec::new();
-        stream
-            .take(MAX_SAID as u64)
-            .read_to_end(&mut said)
-            .await
-            .ok();
-        Some(String::from_utf8_lossy(&said).into_owned())
+    let wants_tls = endpoint.starts_with("https://");
+    let (code, step, text) = match speaks(addr).await {
+        Speaks::Tls if !wants_tls => (
+            Code::E07,
+            "tls",
+            format!(
+                "a TLS server answers at {addr}: write https://, and ca, cert, key as it needs them"
+            ),
+        ),
+        Speaks::Etcd if wants_tls => (
+            Code::E07,
+            "tls",
+            format!(
+                "etcd answers at {addr} without TLS: write http://, without ca, cert, key and domain"
+            ),
+        ),
+        Speaks::Other(line) => (
+            Code::E01,
+            "answer",
+            format!("something else than etcd answers at {addr}: it says {line:?}; check the port"),
+        ),
+        _ => return told,
     };
-    let said = timeout(SAYS_WITHIN, ask).await.ok()??;
-    (!said.is_empty()).then_some(said)
+    MemberFault { code, step, text }
 }
 
 /// The cluster's client URLs that mean another host to everyone. Not told to every user, and no matter then.

@@ -1,6 +1,5 @@
-//! Reads from the members that answered, within the time that is left.
+//! Reads from a member that answered, within the time that is left.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use etcd_client::{Client, GetOptions, GetResponse, KeyValue, ResponseHeader};
@@ -16,27 +15,20 @@ use crate::registry::survey::MemberFault;
 /// cost it less than many small ones.
 const PAGE: i64 = 10_000;
 
-/// Clients to members that answered; the first is read, and the next one if it fails.
+/// A client to a member that answered.
 pub(super) struct Reader<'a> {
-    clients: Vec<Client>,
-    at: AtomicUsize,
+    pub(super) client: Client,
     pub(super) options: &'a EtcdOptions,
     until: Instant,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(clients: Vec<Client>, options: &'a EtcdOptions, until: Instant) -> Self {
+    pub(super) fn new(client: Client, options: &'a EtcdOptions, until: Instant) -> Self {
         Reader {
-            clients,
-            at: AtomicUsize::new(0),
+            client,
             options,
             until,
         }
-    }
-
-    /// The member that is read now.
-    pub(super) fn client(&self) -> &Client {
-        &self.clients[self.at.load(Ordering::Relaxed) % self.clients.len()]
     }
 
     /// What one request may still take.
@@ -45,29 +37,22 @@ impl<'a> Reader<'a> {
         left.min(self.options.request_timeout)
     }
 
-    /// One read; each member is asked at most once.
+    /// One read.
     pub(super) async fn get(
         &self,
         key: Vec<u8>,
         options: &GetOptions,
     ) -> Result<GetResponse, Fault> {
-        let mut last = Fault::new(Kind::Away, "no member answers");
-        for _ in &self.clients {
-            let left = self.left();
-            let kv = self.client().kv_client();
-            let mut kv = kv.max_decoding_message_size(MAX_MESSAGE);
-            let get = kv.get(key.clone(), Some(options.clone()));
-            last = match timeout(left, get).await {
-                Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(error)) => error.into(),
-                Err(_) => Fault::timeout("a read", left),
-            };
-            if last.kind != Kind::Away {
-                break;
-            }
-            self.at.fetch_add(1, Ordering::Relaxed);
+        let left = self.left();
+        if left.is_zero() {
+            return Err(Fault::new(Kind::Away, "the time for one look is over"));
         }
-        Err(last)
+        let kv = self.client.kv_client();
+        let mut kv = kv.max_decoding_message_size(MAX_MESSAGE);
+        match timeout(left, kv.get(key, Some(options.clone()))).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(Fault::timeout("a read", left)),
+        }
     }
 
     /// As the one who looks is told.
@@ -78,9 +63,11 @@ impl<'a> Reader<'a> {
     /// An end before the end.
     pub(super) fn stopped(&self, fault: &Fault, range: &str, read: usize) -> MemberFault {
         let mut told = self.fault(fault, range);
-        if told.step == "answer" && read > 0 {
+        if told.step == "answer" {
             let text = &told.text;
-            told.text = format!("it stopped in the middle of {range:?}, after {read} keys: {text}");
+            told.text = format!(
+                "it answered, but stopped in the middle of {range:?}, after {read} keys: {text}"
+            );
         }
         told
     }
