@@ -231,7 +231,7 @@ fn an_endpoint_that_was_removed_meanwhile_is_named_all_the_same() {
     let timeline = Timeline::default();
     timeline.begin(ms(1));
     timeline.answered(Outcome::Ok, ms(2));
-    timeline.name(&at("gone"));
+    timeline.answered_by(&at("gone"));
     let tries = timeline.tries(Outcome::Ok, ms(2), 1, true, || None);
     assert_eq!(tries.kept[0].endpoint.as_deref(), Some("gone"));
 }

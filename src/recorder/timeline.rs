@@ -81,6 +81,16 @@ pub struct Tries {
 }
 
 impl Tries {
+    /// Of a call that expects no reply: what ended well was no reply.
+    #[must_use]
+    pub fn oneway(mut self) -> Self {
+        for one in &mut self.kept {
+            one.marks.first_byte = Mark::NONE;
+            one.marks.last_byte = Mark::NONE;
+        }
+        self
+    }
+
     fn push(&mut self, one: PastTry) {
         if self.kept.len() >= TRIES {
             self.kept.remove(TRIES / 2);
@@ -101,15 +111,10 @@ pub struct Timeline {
     ended: AtomicU32,
     /// The outcome of the try that ended last.
     outcome: AtomicU8,
-    rare: Mutex<Option<Box<Rare>>>,
-}
-
-/// What only some calls have.
-#[derive(Default)]
-struct Rare {
-    tries: Tries,
-    /// The address of an endpoint that was removed while it answered.
-    removed: Option<Arc<str>>,
+    /// The address of the endpoint that answered, where somebody will ask for it.
+    answerer: Mutex<Option<Arc<str>>>,
+    /// What failed before.
+    tries: Mutex<Option<Box<Tries>>>,
 }
 
 impl Timeline {
@@ -149,10 +154,11 @@ impl Timeline {
         self.outcome.store(outcome as u8, Relaxed);
     }
 
-    /// The endpoint of the try that ended last is removed: its number says nothing from now on.
+    /// This endpoint has answered, and will be asked for: the call is slow, or the endpoint's number says nothing from
+    /// now on, since it is removed.
     #[cold]
-    pub fn name(&self, endpoint: &Arc<str>) {
-        self.rare.lock().get_or_insert_default().removed = Some(endpoint.clone());
+    pub fn answered_by(&self, endpoint: &Arc<str>) {
+        *self.answerer.lock() = Some(endpoint.clone());
     }
 
     /// The try at this endpoint failed. `sent` says that the call was fully written.
@@ -164,8 +170,8 @@ impl Timeline {
             marks: self.marks(outcome, Mark::at(since), sent),
         };
         self.forget();
-        let mut rare = self.rare.lock();
-        let tries = &mut rare.get_or_insert_default().tries;
+        let mut tries = self.tries.lock();
+        let tries = tries.get_or_insert_default();
         tries.push(one);
         tries.ended += 1;
     }
@@ -191,8 +197,7 @@ impl Timeline {
             outcome,
             marks,
         };
-        let mut rare = self.rare.lock();
-        rare.get_or_insert_default().tries.push(one);
+        self.tries.lock().get_or_insert_default().push(one);
     }
 
     /// When the call's frame was complete.
@@ -210,8 +215,8 @@ impl Timeline {
         sent: bool,
         name: impl FnOnce() -> Option<Arc<str>>,
     ) -> Tries {
-        let rare = self.rare.lock().take().map(|it| *it);
-        let Rare { mut tries, removed } = rare.unwrap_or_default();
+        let tries = self.tries.lock().take().map(|it| *it);
+        let mut tries = tries.unwrap_or_default();
         if begun > tries.ended {
             let ended = load(&self.ended);
             let answered = Outcome::ALL.get(usize::from(self.outcome.load(Relaxed)));
@@ -219,7 +224,7 @@ impl Timeline {
                 .filter(|_| ended != Mark::NONE)
                 .map_or(outcome, |it| *it);
             tries.push(PastTry {
-                endpoint: removed.or_else(name),
+                endpoint: self.answerer.lock().take().or_else(name),
                 outcome,
                 marks: self.marks(outcome, ended.or(Mark::at(total)), sent),
             });

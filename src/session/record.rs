@@ -74,6 +74,7 @@ pub(super) fn record(door: &Door, request: &Arc<Request>, ended: Ended) {
 fn keep(door: &Door, request: &Arc<Request>, ended: Ended, took: Duration, request_bytes: u64) {
     let (target, status) = (&request.target, &request.status);
     let cluster = &target.cluster;
+    // Asked only where the caller was slow to take its answer, or left meanwhile: a try that is slow itself says by whom.
     let name = || {
         let set = cluster.set();
         let mut all = set.all.iter().map(|it| &it.endpoint);
@@ -84,6 +85,10 @@ fn keep(door: &Door, request: &Arc<Request>, ended: Ended, took: Duration, reque
     let tries = status
         .timeline()
         .tries(ended.outcome, took, status.tries(), sent, name);
+    let tries = match request.head.expects_reply() {
+        true => tries,
+        false => tries.oneway(),
+    };
     let method = match target.method.own {
         true => target.method.name.clone(),
         false => short(&request.head.method(&request.frame)).into(),

@@ -55,25 +55,30 @@ impl<S: Shared> Settle for Observing<S> {
         self.endpoint
             .metrics
             .tried(end.outcome as usize, end.outcome.label());
-        let (status, since) = (
-            self.shared.status(),
-            end.at.saturating_duration_since(self.shared.arrived()),
-        );
-        status.add_upstream(took);
-        // A reply that the policy takes for a failure is no end of the call either.
-        let again = target.policy.retry_on.contains(end.outcome);
-        if end.outcome.is_failure() || again {
-            let (name, sent) = (&self.endpoint.name, status.is_sent());
-            status.timeline().failed(name, end.outcome, since, sent);
-            return;
-        }
-        status.timeline().answered(end.outcome, since);
-        if self.endpoint.is_removed() {
-            status.timeline().name(&self.endpoint.name);
-        }
+        self.shared.status().add_upstream(took);
+        self.mark(end);
     }
 
     fn sign(&self, failed: Failed) -> Failed {
         failed.to(self.endpoint.id, &self.endpoint.name)
+    }
+}
+
+impl<S: Shared> Observing<S> {
+    /// For the flight recorder.
+    #[inline]
+    fn mark(&self, end: End) {
+        let (shared, endpoint) = (&self.shared, &self.endpoint);
+        let (target, timeline) = (shared.target(), shared.status().timeline());
+        let since = end.at.saturating_duration_since(shared.arrived());
+        // A reply for which the policy tries again is no end of the call either.
+        if end.outcome.is_failure() || target.policy.retry_on.contains(end.outcome) {
+            let sent = shared.status().is_sent();
+            return timeline.failed(&endpoint.name, end.outcome, since, sent);
+        }
+        timeline.answered(end.outcome, since);
+        if endpoint.is_removed() || target.cluster.recorder.is_slow(since) {
+            timeline.answered_by(&endpoint.name);
+        }
     }
 }

@@ -3,6 +3,7 @@
 use scripted::header::key::RPC_TIMEOUT;
 use scripted::{Act, Framing, Header, Message, Options, Server, body};
 use serde_json::Value;
+use tidegate::config::Config;
 use tidegate::recorder::{Kind, Wanted};
 
 use crate::blackhole::BlackHole;
@@ -118,7 +119,9 @@ async fn a_call_that_was_sent_again_shows_both_tries_with_their_endpoints() {
     caller.echo("x").await;
     proxy.counted("ok", 2).await;
     assert!(kept(&proxy, "rec-again", Kind::Failed).is_empty());
-    let slowest = kept(&proxy, "rec-again", Kind::Slowest);
+    let slowest = || kept(&proxy, "rec-again", Kind::Slowest);
+    eventually("both are kept", || slowest().len() == 2).await;
+    let slowest = slowest();
     let again = slowest.iter().find(|call| call["tries"][1].is_object());
     let again = again.unwrap_or_else(|| panic!("{slowest:#?}"));
     let (first, second) = (&again["tries"][0], &again["tries"][1]);
@@ -333,4 +336,41 @@ async fn calls_of_a_multiplexing_caller_and_streamed_replies_are_kept_once() {
         );
         assert_in_order(only);
     }
+}
+
+#[tokio::test]
+async fn a_oneway_call_has_no_reply_to_tell_of() {
+    let server = Server::start(Act::Echo).await.unwrap();
+    let proxy = Setup::new("rec-oneway", &[server.address()]).start();
+    let mut caller = proxy.caller(Framing::Framed).await;
+    caller.0.oneway("Notify", "x").await.unwrap();
+    let calls = || kept(&proxy, "rec-oneway", Kind::Slowest);
+    eventually("it is kept", || calls().len() == 1).await;
+    let only = &calls()[0]["tries"][0];
+    assert_eq!(only["connection"], "fresh");
+    assert!(only["first_byte"].is_null() && only["last_byte"].is_null());
+    assert!(seconds(&only["written"]) <= seconds(&only["ended"]));
+}
+
+#[tokio::test]
+async fn a_slow_call_names_its_endpoint_though_that_is_removed_meanwhile() {
+    let slow = Server::start(Act::Delay(ms(300))).await.unwrap();
+    let other = Server::start(Act::Echo).await.unwrap();
+    let setup = Setup::new("rec-removed", &[slow.address()]);
+    let proxy = setup.start();
+    let mut caller = proxy.caller(Framing::Framed).await;
+    let reload = async {
+        eventually("it is there", || slow.calls() == 1).await;
+        let text = setup.text();
+        let text = text.replace(&slow.address().to_string(), &other.address().to_string());
+        let config = Config::from_str("test.toml", &text).unwrap();
+        proxy.app.reload(Ok(config)).await.unwrap();
+    };
+    tokio::join!(caller.echo("x"), reload);
+    let calls = || kept(&proxy, "rec-removed", Kind::Slowest);
+    eventually("it is kept", || calls().len() == 1).await;
+    assert_eq!(
+        calls()[0]["tries"][0]["endpoint"],
+        slow.address().to_string()
+    );
 }
