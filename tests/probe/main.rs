@@ -1,6 +1,6 @@
 //! Probes of real servers, of a process that was stopped, and of what a firewall and a bare host do to a connect.
 #![cfg(unix)]
-#![allow(unreachable_pub, clippy::unwrap_used)]
+#![allow(unreachable_pub, clippy::unwrap_used, clippy::print_stderr)]
 
 #[cfg(target_os = "linux")]
 mod host;
