@@ -16,7 +16,7 @@ fn named(services: &[&str]) -> Ask {
     }
 }
 
-async fn look(options: EtcdOptions, services: &[&str]) -> Survey {
+pub(super) async fn look(options: EtcdOptions, services: &[&str]) -> Survey {
     let registry = Etcd::new(options, Arc::new(tidegate::registry::Unwatched)).unwrap();
     registry.survey(named(services)).await
 }
@@ -82,20 +82,47 @@ async fn a_look_shows_what_is_asked_for_or_all_with_leases_and_what_cannot_be_re
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn names_and_values_of_any_shape_are_passed_on_or_passed_over() {
+    let etcd = Server::start().await;
+    let odd = "\u{1b}[31m";
+    etcd.put(&format!("{RANGE}{odd}"), &value("\\u001b[31m"))
+        .await;
+    etcd.register(KITEX_PREFIX, odd, "10.0.0.1:1").await;
+    etcd.register(KITEX_PREFIX, "", "10.0.0.1:1").await;
+    let mut client = etcd.client().await;
+    let bytes = [RANGE.as_bytes(), &[0xff, 0x00, 0xfe]].concat();
+    client.put(bytes, vec![0xff; 100_000], None).await.unwrap();
+    for services in [&[][..], &["item"]] {
+        let survey = look_at(&etcd, services).await;
+        assert_eq!(names(&survey), ["item"], "an escape is no name");
+        let item = &survey.services[0];
+        assert_eq!(addresses(item), [odd]);
+        assert_eq!(item.set.skipped[0].code, Code::R09);
+        assert_eq!(item.leases.len(), 2);
+    }
+    let odd = look_at(&etcd, &[odd, ""]).await;
+    assert_eq!(
+        addresses(&odd.services[0]),
+        ["10.0.0.1:1"],
+        "asked for by name"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lease_that_nobody_renews_shows_and_one_that_is_renewed_does_not() {
     let etcd = Server::start().await;
-    etcd.register_for(KITEX_PREFIX, "item", "10.0.0.1:1", 4)
+    etcd.register_for(KITEX_PREFIX, "item", "10.0.0.1:1", 10)
         .await;
     let mut client = etcd.client().await;
-    let lease = client.lease_grant(4, None).await.unwrap().id();
+    let lease = client.lease_grant(10, None).await.unwrap().id();
     let options = etcd_client::PutOptions::new().with_lease(lease);
     let key = format!("{RANGE}10.0.0.2:1");
     client
         .put(key.clone(), value("10.0.0.2:1"), Some(options))
         .await
         .unwrap();
-    sleep(Duration::from_millis(3200)).await;
-    // It would have ended; the other's end is near.
+    sleep(Duration::from_millis(6500)).await;
+    // Kitex would have done so after a third of it.
     let (mut keeper, mut kept) = client.lease_keep_alive(lease).await.unwrap();
     keeper.keep_alive().await.unwrap();
     kept.message().await.unwrap();

@@ -4,8 +4,9 @@
 //! that died and a data directory that was wiped, and never comes back by itself. So each service
 //! has a task ([`follow`]) that reads its range whole, watches from the next revision, and begins
 //! anew on any end of the watch; and all of them share one connection ([`connection`]) that moves
-//! from endpoint to endpoint and signs in again. The names of services ([`listing`]) are followed in the same way. Nothing of what was read is forgotten because etcd
-//! is away.
+//! from endpoint to endpoint and signs in again. The names of services ([`listing`]) are followed in the same way.
+//! Nothing of what was read is forgotten because etcd is away. Whoever asks for one look ([`mod@survey`]) gets connections
+//! of its own.
 
 mod connection;
 mod dial;

@@ -76,7 +76,7 @@ pub(super) async fn survey(options: &EtcdOptions, ask: Ask) -> Survey {
 
 /// What was read, or, where that member stopped in the middle, what another one gives.
 async fn or_from(
-    mut read_first: Survey,
+    mut first: Survey,
     others: &[Asked],
     options: &EtcdOptions,
     until: Instant,
@@ -84,15 +84,15 @@ async fn or_from(
 ) -> Survey {
     let stopped = |it: &Survey| it.failed.as_ref().is_some_and(|it| it.step == "answer");
     for client in others.iter().filter_map(|(.., client)| client.clone()) {
-        if !stopped(&read_first) {
+        if !stopped(&first) {
             break;
         }
         let again = read(&Reader::new(client, options, until), asked).await;
         if again.failed.is_none() {
-            read_first = again;
+            first = again;
         }
     }
-    read_first
+    first
 }
 
 async fn read(reader: &Reader<'_>, asked: &[Arc<str>]) -> Survey {

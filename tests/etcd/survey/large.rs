@@ -27,12 +27,13 @@ async fn fill(etcd: &Server, services: &[&str], each: usize) {
     }
 }
 
-/// Carries bytes to and from etcd, and stops for good after so many from it.
-async fn stopping_after(etcd: &Server, bytes: usize) -> String {
+/// Carries bytes to and from etcd, each connection after a while, and stops it for good after so many bytes from etcd.
+async fn stopping_after(etcd: &Server, bytes: usize, after: Duration) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (at, to) = (listener.local_addr().unwrap(), etcd.port());
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
+            sleep(after).await;
             let server = TcpStream::connect(("127.0.0.1", to)).await.unwrap();
             let (mut from_client, mut to_client) = client.into_split();
             let (mut from_server, mut to_server) = server.into_split();
@@ -73,7 +74,7 @@ async fn fifty_thousand_registrations_are_read_and_an_etcd_that_stops_in_the_mid
     assert_eq!(names(&one), ["item", "stock", "zebra"]);
     assert_eq!(addresses(&one.services[0]).len(), 1);
 
-    let stopping = stopping_after(&etcd, 4_000_000).await;
+    let stopping = stopping_after(&etcd, 4_000_000, Duration::ZERO).await;
     let some = look(options(std::slice::from_ref(&stopping)), &[]).await;
     let failed = some.failed.unwrap();
     assert_eq!((failed.step, failed.code), ("answer", Code::E01));
@@ -86,8 +87,46 @@ async fn fifty_thousand_registrations_are_read_and_an_etcd_that_stops_in_the_mid
     assert!(read > 0, "what was read stands");
     assert_eq!(read + some.left_out, 50_001);
 
+    let late = stopping_after(&etcd, usize::MAX, Duration::from_millis(300)).await;
+    let other = look(options(&[stopping.clone(), late]), &[]).await;
+    assert!(
+        other.failed.is_none(),
+        "another member is read: {:?}",
+        other.failed
+    );
+    assert_eq!(
+        other
+            .services
+            .iter()
+            .map(|it| addresses(it).len())
+            .sum::<usize>(),
+        50_001
+    );
+
     let one = look(options(&[stopping]), &["zebra", "item", "stock"]).await;
     assert!(one.failed.unwrap().text.contains("stopped in the middle"));
     assert_eq!(addresses(&one.services[0]).len(), 1, "it was read whole");
     assert!(one.services.last().unwrap().failed.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a million keys take minutes to put"]
+async fn a_million_keys_cost_neither_memory_nor_time_without_end() {
+    let etcd = Server::start().await;
+    fill(&etcd, &["item"], 1_000_000).await;
+    etcd.register(KITEX_PREFIX, "zebra", "10.0.0.1:1").await;
+    for services in [&[][..], &["item"], &["zebra"]] {
+        let begun = Instant::now();
+        let survey = look_at(&etcd, services).await;
+        let kept: usize = survey.services.iter().map(|it| addresses(it).len()).sum();
+        println!(
+            "{services:?}: {kept} kept, {} left out, {} names in {:?}; {:?}",
+            survey.left_out,
+            survey.names.len(),
+            begun.elapsed(),
+            survey.failed
+        );
+        assert!(begun.elapsed() < Duration::from_secs(15));
+        assert!(kept <= 100_000);
+    }
 }

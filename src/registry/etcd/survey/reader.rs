@@ -11,9 +11,11 @@ use crate::registry::etcd::options::EtcdOptions;
 use crate::registry::etcd::read::MAX_MESSAGE;
 use crate::registry::survey::MemberFault;
 
-/// A page of entries. etcd goes through all that is left of a range for each page of it, to count it: a few large pages
-/// cost it less than many small ones.
-const PAGE: i64 = 10_000;
+/// The first page of entries. More are asked for at once as long as that does not take long: over a slow line a large
+/// page would not come in time; but etcd goes through all that is left of a range for each page of it, to count it, so
+/// that a few large pages cost it less than many small ones.
+const FIRST_PAGE: i64 = 1000;
+const MAX_PAGE: i64 = 16_000;
 
 /// A client to a member that answered.
 pub(super) struct Reader<'a> {
@@ -79,6 +81,7 @@ pub(super) struct Pages<'a> {
     next: Vec<u8>,
     options: GetOptions,
     size: i64,
+    max_size: i64,
     revision: i64,
     more: bool,
     /// The keys of the range, read or not; known with the first page.
@@ -103,7 +106,8 @@ impl<'a> Pages<'a> {
                 true => options.with_keys_only(),
                 false => options,
             },
-            size: PAGE,
+            size: FIRST_PAGE,
+            max_size: MAX_PAGE,
             revision: 0,
             more: true,
             total: 0,
@@ -111,9 +115,9 @@ impl<'a> Pages<'a> {
         }
     }
 
-    /// With pages of this many keys.
+    /// With pages of just this many keys.
     pub(super) fn of(mut self, size: i64) -> Self {
-        self.size = size;
+        (self.size, self.max_size) = (size, size);
         self
     }
 
@@ -127,9 +131,18 @@ impl<'a> Pages<'a> {
         while self.more {
             let options = self.options.clone().with_limit(self.size);
             let options = options.with_revision(self.revision);
+            let begun = Instant::now();
             match self.reader.get(self.next.clone(), &options).await {
-                Ok(answer) => return Ok(self.take(answer)),
-                Err(fault) if fault.kind == Kind::TooLarge && self.size > 1 => self.size /= 10,
+                Ok(answer) => {
+                    if begun.elapsed() * 3 < self.reader.options.request_timeout {
+                        self.size = (self.size * 4).min(self.max_size);
+                    }
+                    return Ok(self.take(answer));
+                }
+                Err(fault) if fault.kind == Kind::TooLarge && self.size > 1 => {
+                    self.size = (self.size / 10).max(1);
+                    self.max_size = self.size;
+                }
                 // Compacted meanwhile: the rest is read as it is now.
                 Err(fault) if fault.kind == Kind::Compacted && self.revision > 0 => {
                     self.revision = 0;
