@@ -13,7 +13,7 @@
 //! | `GET /readyz` | 200, or 503 and why not | both |
 //! | `GET /services` | JSON: each endpoint with class, state and why | |
 //! | `GET /why?service=S&endpoint=E` | the same in sentences, with the numbers behind each state, and behind a state that is not | |
-//! | `GET /calls?service=S&kind=K&limit=N` | JSON: the last calls that failed, and the slowest, each with its timeline | |
+//! | `GET /calls?service=S&kind=K&limit=N` | JSON: the calls that failed last, and the slowest ones | |
 //! | `GET /config` | the config in force, as TOML | |
 //! | `GET`, `POST /log-level` | what is logged; the body says what shall be | |
 //! | `POST /reload` | loads the config again: 200 and what changed, or 422 and why not | |
@@ -45,7 +45,7 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What the admin face needs of the running process.
 ///
-/// [`services`](Control::services), [`why`](Control::why), [`calls`](Control::calls) and [`config`](Control::config) are
+/// [`services`](Control::services), [`why`](Control::why), [`calls`](Control::calls), [`config`](Control::config) are
 /// called on a thread that may block; the others on the server's own runtime, where they must not.
 pub trait Control: Send + Sync + 'static {
     /// `/services`: every service, endpoint and listener with its state.

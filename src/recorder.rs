@@ -3,8 +3,9 @@
 //! Each service keeps its last [`MOST`] failed calls, and the [`MOST`] slowest of the last ten minutes, failed or not;
 //! calls that had no service are kept together. `GET /calls` shows them, each with its [`Timeline`].
 //!
-//! An ordinary call pays for this with a few marks and one comparison. An [`Entry`] takes about 350 bytes, a failed one
-//! that was tried many times up to 2 KiB, so a service's never more than 400 KiB. Nothing of what a call carried is among it.
+//! An ordinary call pays for this with a few marks and one comparison. An [`Entry`] takes about 350 bytes, one that
+//! failed and was tried many times up to 2 KiB, so a service's never more than 400 KiB. Nothing of what a call carried
+//! is among it.
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};

@@ -1,6 +1,6 @@
 //! The calls of the flight recorder, for people: what `/calls` says, as lines.
 //!
-//! Per service the failed calls, the newest first, each with what its caller was told; then the slowest. Below each call
+//! Per service the failed calls, the newest first, each with what its caller was told; then the slowest. Below a call is
 //! a line for each of its tries: what happened when, counted from the call's first byte.
 
 use std::fmt::Write;

@@ -74,7 +74,7 @@ pub(super) fn record(door: &Door, request: &Arc<Request>, ended: Ended) {
 fn keep(door: &Door, request: &Arc<Request>, ended: Ended, took: Duration, request_bytes: u64) {
     let (target, status) = (&request.target, &request.status);
     let cluster = &target.cluster;
-    // Asked only where the caller was slow to take its answer, or left meanwhile: a try that is slow itself says by whom.
+    // Asked only where the caller was slow to take its answer, or left meanwhile: a slow try says itself by whom.
     let name = || {
         let set = cluster.set();
         let mut all = set.all.iter().map(|it| &it.endpoint);

@@ -1,4 +1,6 @@
-//! What the dials for one call come to, and what the flight recorder learns of them: which were begun, and which failed.
+//! What the dials for one call come to, and what the flight recorder learns of those that failed.
+
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 use tokio::time::Instant;
@@ -8,7 +10,6 @@ use crate::call::{Call, Shared, Try};
 use crate::endpoint::{Endpoint, Place};
 use crate::outcome::{Failed, Outcome};
 use crate::upstream::Conn;
-use std::sync::Arc;
 
 /// What a dial comes to.
 pub(super) type DialResult = Result<(Place, Box<Conn>), Failed>;
