@@ -12,6 +12,7 @@
 mod ask;
 mod doctor;
 mod explain;
+mod look;
 mod redirect;
 mod resolve;
 
@@ -22,12 +23,11 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use hyper::Method;
 
-use crate::config::{Admin, Config, ConfigErrors, Flags, ListenAddr, Source, parse_duration};
+use crate::config::{Admin, Config, ConfigErrors, Flags, ListenAddr, Source};
 use crate::registry;
 
 /// A check failed, or the running tidegate refused.
@@ -36,10 +36,6 @@ pub const REFUSED: u8 = 1;
 pub const USAGE: u8 = 2;
 /// Could not start, or nobody answered.
 pub const UNABLE: u8 = 3;
-
-/// What a time on the command line may be.
-const TIMES: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(1)..=Duration::from_secs(3600);
 
 /// Read where neither files nor flags are given.
 const DEFAULT_FILE: &str = "tidegate.toml";
@@ -143,35 +139,6 @@ struct CheckArgs {
 fn calls_per_second(text: &str) -> Result<f64, &'static str> {
     let rate = text.parse().ok().filter(|it| *it > 0.0 && *it <= 1e9);
     rate.ok_or("expected calls per second, a number above 0, such as 5 or 0.5")
-}
-
-/// What a command that only looks goes by: files, an etcd, or both.
-#[derive(Args, Clone, Debug)]
-struct LookArgs {
-    /// A config file; several merge left to right [without --etcd: tidegate.toml]
-    #[arg(short, long = "config", value_name = "FILE")]
-    config: Vec<PathBuf>,
-    /// An etcd member that holds registrations; several for several members
-    #[arg(long, value_name = "URL")]
-    etcd: Vec<String>,
-}
-
-impl LookArgs {
-    fn load(&self) -> Result<Config, ExitCode> {
-        let flags = Flags {
-            etcd: self.etcd.clone(),
-            ..Flags::default()
-        };
-        let mut files = self.config.clone();
-        if files.is_empty() && self.etcd.is_empty() {
-            files.push(DEFAULT_FILE.into());
-            if !Path::new(DEFAULT_FILE).exists() {
-                let help = "expected a config, found no tidegate.toml here; give files with -c FILE, or --etcd URL";
-                return Err(complain(USAGE, help));
-            }
-        }
-        Config::load_to_look(&files, &flags).map_err(|errors| complain(USAGE, errors))
-    }
 }
 
 /// Which running tidegate is asked.
@@ -324,32 +291,6 @@ fn admin(args: &AskArgs) -> Result<ListenAddr, ExitCode> {
     let off = "the config switches [admin] off: send SIGHUP or SIGTERM instead";
     let admin = config.admin.ok_or_else(|| complain(USAGE, off))?;
     Ok(admin.listen)
-}
-
-/// Waits for a look at what is registered.
-fn looking<T>(look: impl Future<Output = T>) -> Result<T, ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| complain(UNABLE, format_args!("could not begin: {error}")))?;
-    let seen = runtime.block_on(look);
-    // A name that still resolves is not waited for.
-    runtime.shutdown_background();
-    Ok(seen)
-}
-
-fn service_name(text: &str) -> Result<String, &'static str> {
-    match registry::is_name(text) {
-        true => Ok(text.to_owned()),
-        false => {
-            Err("expected the name of a service: up to 255 bytes, no slash, no control characters")
-        }
-    }
-}
-
-fn time(text: &str) -> Result<Duration, &'static str> {
-    let time = parse_duration(text).filter(|it| TIMES.contains(it));
-    time.ok_or("expected a time from 1ms to 1h, such as 1.2s")
 }
 
 /// To stdout; a reader that has gone is no failure of ours.

@@ -22,6 +22,7 @@ pub mod json;
 #[cfg(test)]
 mod tests;
 pub mod text;
+mod words;
 
 /// What a call says of itself: `env=gray`, `RPC_PERSIST_LANE=a`, `source=10.0.0.7`.
 #[derive(Debug, Clone, Default)]

@@ -10,9 +10,8 @@ use hyper::Method;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::{
-    AskArgs, Done, LookArgs, REFUSED, UNABLE, complain, fetch, looking, service_name, time,
-};
+use super::look::{LookArgs, looking, service_name, time};
+use super::{AskArgs, Done, REFUSED, UNABLE, complain, fetch};
 use crate::config::ListenAddr;
 use crate::doctor::text::{Look, render};
 use crate::doctor::{Asked, Report, examine, json::Json, recent};

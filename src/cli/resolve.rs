@@ -5,7 +5,8 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::doctor::{Speak, print_to};
-use super::{Done, LookArgs, REFUSED, UNABLE, USAGE, complain, looking, service_name};
+use super::look::{LookArgs, looking, service_name};
+use super::{Done, REFUSED, UNABLE, USAGE, complain};
 use crate::resolve::{Says, json::Json, resolve as look_up, text::render};
 
 /// Which call is asked about.

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use super::report::{Summary, Verdict, What, Whole};
+use super::report::{Summary, Verdict};
 use crate::diagnosis::{KITEX_CONNECT_TIMEOUT, Lease};
-use crate::endpoint::Step;
 use crate::finding::{Code, Lang, plain};
 use crate::outcome::human;
 use crate::probe::{Called, Connect, Idle, Plan, Seen, Spoke};
-use crate::registry::survey::Elsewhere;
 
 /// One sentence in the language that is spoken.
 macro_rules! say {
@@ -19,6 +17,12 @@ macro_rules! say {
         }
     };
 }
+
+pub(crate) use say;
+
+mod whole;
+
+pub use whole::whole;
 
 /// What `doctor` does, said before anything else.
 #[must_use]
@@ -295,193 +299,5 @@ fn idle(idle: Idle, lang: Lang) -> String {
                 "空闲 {after} 后连接仍然打开",
             )
         }
-    }
-}
-
-/// What was seen of a service or a registry as a whole; of a registry, `service` is empty.
-#[must_use]
-pub fn whole(service: &str, whole: &Whole, lang: Lang) -> String {
-    let service = plain(service);
-    match &whole.what {
-        What::NoService {
-            prefix,
-            services,
-            nearest,
-            elsewhere,
-        } => {
-            let mut text = none_called(&service, prefix.as_deref(), *services, lang);
-            if let Some(nearest) = nearest {
-                let nearest = plain(nearest);
-                text += &say!(lang, "; nearest: `{nearest}`", "；最接近的是 `{nearest}`");
-            }
-            text + &elsewhere_in(elsewhere, lang)
-        }
-        What::Empty => say!(
-            lang,
-            "`{service}` is there and has no instance",
-            "`{service}` 存在，但没有任何实例",
-        ),
-        What::Nothing { prefix, elsewhere } => {
-            let at = prefix
-                .as_deref()
-                .map_or(String::new(), |it| under(it, lang));
-            let text = say!(lang, "no service is registered{at}", "{at}没有注册任何服务");
-            text + &elsewhere_in(elsewhere, lang)
-        }
-        What::Begins(longer) => {
-            let longer: Vec<String> = longer.iter().map(|it| format!("`{}`", plain(it))).collect();
-            let longer = longer.join(", ");
-            say!(
-                lang,
-                "`{service}` begins {longer}: a Kitex client of `{service}` gets its instances as well",
-                "`{service}` 是 {longer} 的开头：调用 `{service}` 的 Kitex 客户端也会拿到后者的实例",
-            )
-        }
-        What::Unregistered(address) => {
-            let address = plain(address);
-            say!(
-                lang,
-                "{address} was registered for `{service}` and is no more, and something still listens there",
-                "{address} 曾注册为 `{service}` 的实例，现在已不在注册中心，但仍有进程在监听",
-            )
-        }
-        What::Member {
-            endpoint,
-            step,
-            text,
-        } => format!("{}: {} ({step})", plain(endpoint), plain(text)),
-        What::Unread { step, text } => format!("{} ({step})", plain(text)),
-        What::Advertises { endpoint, urls } => {
-            let (endpoint, urls) = (plain(endpoint), urls.join(", "));
-            let urls = plain(&urls);
-            say!(
-                lang,
-                "the cluster behind {endpoint} tells its clients to use {urls}",
-                "{endpoint} 背后的集群告诉客户端使用 {urls}",
-            )
-        }
-        What::Slow { endpoint, took } => {
-            let (endpoint, took) = (plain(endpoint), human(*took));
-            say!(
-                lang,
-                "{endpoint} took {took} to answer",
-                "{endpoint} 用了 {took} 才应答"
-            )
-        }
-    }
-}
-
-fn none_called(service: &str, prefix: Option<&str>, services: Option<usize>, lang: Lang) -> String {
-    let at = prefix.map_or(String::new(), |it| under(it, lang));
-    match (services, lang) {
-        (Some(n), Lang::En) => format!("{}{at}, none called `{service}`", count(n, "service")),
-        (Some(n), Lang::Zh) => format!("{at}有 {n} 个服务，没有一个叫 `{service}`"),
-        (None, Lang::En) => format!("no service is called `{service}`{at}"),
-        (None, Lang::Zh) => format!("{at}没有叫 `{service}` 的服务"),
-    }
-}
-
-fn under(prefix: &str, lang: Lang) -> String {
-    let prefix = plain(prefix);
-    match (prefix.is_empty(), lang) {
-        (true, Lang::En) => " under the empty prefix".to_owned(),
-        (true, Lang::Zh) => "空前缀下".to_owned(),
-        (false, Lang::En) => format!(" under `{prefix}`"),
-        (false, Lang::Zh) => format!("`{prefix}` 下"),
-    }
-}
-
-fn elsewhere_in(elsewhere: &[Elsewhere], lang: Lang) -> String {
-    let one = |it: &Elsewhere| {
-        let (service, at) = (plain(&it.service), under(&it.prefix, lang));
-        say!(lang, "`{service}`{at}", "{at}的 `{service}`")
-    };
-    let all: Vec<String> = elsewhere.iter().take(3).map(one).collect();
-    match all.is_empty() {
-        true => String::new(),
-        false => {
-            let all = all.join(", ");
-            say!(lang, "; but there is {all}", "；但有 {all}")
-        }
-    }
-}
-
-/// The headline of `resolve`.
-#[must_use]
-pub fn resolved(service: &str, registry: &str, endpoints: usize, all: usize, lang: Lang) -> String {
-    let (service, registry) = (plain(service), plain(registry));
-    say!(
-        lang,
-        "{service} ({registry}): {all} registered; this call may go to {endpoints}",
-        "{service}（{registry}）：已注册 {all} 个；这个调用可以去 {endpoints} 个",
-    )
-}
-
-/// A rule of `lane` that the call fits.
-#[must_use]
-pub fn rule(step: &Step, lang: Lang) -> String {
-    let Step { lane, at, live, .. } = step;
-    let text = say!(
-        lang,
-        "lane {lane} ({at}): the call fits, {live} registered",
-        "泳道 {lane}（{at}）：符合，其中有 {live} 个实例",
-    );
-    match (live, step.fallback) {
-        (0, true) => text + &say!(lang, "; it goes on to the next rule", "；继续看下一条规则"),
-        (0, false) => text + &say!(lang, "; fallback = false", "；fallback = false"),
-        _ => text,
-    }
-}
-
-/// No lane takes it.
-#[must_use]
-pub fn baseline(lang: Lang) -> &'static str {
-    match lang {
-        Lang::En => "baseline: the instances that belong to no lane",
-        Lang::Zh => "基线：不属于任何泳道的实例",
-    }
-}
-
-/// Which item of `prefer` counts.
-#[must_use]
-pub fn preferred(item: &str, lang: Lang) -> String {
-    let item = plain(item);
-    say!(
-        lang,
-        "preferred: {item}; the others while none of these can take it",
-        "优先：{item}；这些都不能用时才用其余的",
-    )
-}
-
-/// The share of the calls.
-#[must_use]
-pub fn share(share: f64, lang: Lang) -> String {
-    match share > 0.0 {
-        true => format!("{:.0} %", share * 100.0),
-        false => say!(lang, "spare", "备用"),
-    }
-}
-
-/// A weight.
-#[must_use]
-pub fn weight(weight: u32, lang: Lang) -> String {
-    say!(lang, "weight {weight}", "权重 {weight}")
-}
-
-/// What is dialled, but not for this call.
-#[must_use]
-pub fn for_other_calls(lang: Lang) -> &'static str {
-    match lang {
-        Lang::En => "for other calls:",
-        Lang::Zh => "给其他调用的：",
-    }
-}
-
-/// What is not dialled.
-#[must_use]
-pub fn not_dialled(lang: Lang) -> &'static str {
-    match lang {
-        Lang::En => "not dialled:",
-        Lang::Zh => "不会连接的：",
     }
 }

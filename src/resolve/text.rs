@@ -1,8 +1,8 @@
 //! The resolution for people.
 
-use super::Resolution;
+use super::{Resolution, words};
 use crate::doctor::page::{Colour, Page};
-use crate::doctor::words;
+use crate::doctor::words::whole;
 use crate::endpoint::Chance;
 use crate::finding::{Lang, plain};
 use crate::registry::Shown;
@@ -18,7 +18,7 @@ pub fn render(it: &Resolution, lang: Lang, colour: bool, width: usize) -> String
     let head = words::resolved(&it.service, &it.registry, endpoints, all, lang);
     page.coloured(0, Colour::Head, &head);
     if let Some(missing) = &it.missing {
-        let said = words::whole(&it.service, missing, lang);
+        let said = whole(&it.service, missing, lang);
         page.marked(Colour::Bad, "✗", &format!("{} {said}", missing.code));
     }
     way(&mut page, it, lang);

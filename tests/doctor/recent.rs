@@ -1,7 +1,7 @@
 //! `tidegate doctor --recent` of a running one.
 
 use scripted::free;
-use scripted::{Fault, Load, Plan};
+use scripted::{Load, Plan};
 
 use crate::process::{Tidegate, eventually, listener, service};
 
@@ -11,7 +11,6 @@ async fn recent_calls_of_a_running_one_are_shown() {
     let config = listener("item", listen, "item") + &service("item", &[down], "");
     let proxy = tokio::task::block_in_place(|| Tidegate::start(&config));
     let _load = Load::start(Plan::new(listen, 50));
-    let _ = Fault::None;
     let recent = |args: &[&str]| {
         let all = [&["doctor", "--recent", "-c", "tidegate.toml"], args].concat();
         let output = proxy.command(&all);

@@ -1,0 +1,115 @@
+//! What is said of a service or of a registry as a whole.
+
+use super::count;
+use crate::doctor::report::{What, Whole};
+use crate::finding::{Lang, plain};
+use crate::outcome::human;
+use crate::registry::survey::Elsewhere;
+
+/// What was seen of a service or a registry as a whole; of a registry, `service` is empty.
+#[must_use]
+pub fn whole(service: &str, whole: &Whole, lang: Lang) -> String {
+    let service = plain(service);
+    match &whole.what {
+        What::NoService {
+            prefix,
+            services,
+            nearest,
+            elsewhere,
+        } => {
+            let mut text = none_called(&service, prefix.as_deref(), *services, lang);
+            if let Some(nearest) = nearest {
+                let nearest = plain(nearest);
+                text += &say!(lang, "; nearest: `{nearest}`", "；最接近的是 `{nearest}`");
+            }
+            text + &elsewhere_in(elsewhere, lang)
+        }
+        What::Empty => say!(
+            lang,
+            "`{service}` is there and has no instance",
+            "`{service}` 存在，但没有任何实例",
+        ),
+        What::Nothing { prefix, elsewhere } => {
+            let at = prefix
+                .as_deref()
+                .map_or(String::new(), |it| under(it, lang));
+            let text = say!(lang, "no service is registered{at}", "{at}没有注册任何服务");
+            text + &elsewhere_in(elsewhere, lang)
+        }
+        What::Begins(longer) => {
+            let longer: Vec<String> = longer.iter().map(|it| format!("`{}`", plain(it))).collect();
+            let longer = longer.join(", ");
+            say!(
+                lang,
+                "`{service}` begins {longer}: a Kitex client of `{service}` gets its instances as well",
+                "`{service}` 是 {longer} 的开头：调用 `{service}` 的 Kitex 客户端也会拿到后者的实例",
+            )
+        }
+        What::Unregistered(address) => {
+            let address = plain(address);
+            say!(
+                lang,
+                "{address} was registered for `{service}` and is no more, and something still listens there",
+                "{address} 曾注册为 `{service}` 的实例，现在已不在注册中心，但仍有进程在监听",
+            )
+        }
+        What::Member {
+            endpoint,
+            step,
+            text,
+        } => format!("{}: {} ({step})", plain(endpoint), plain(text)),
+        What::Unread { step, text } => format!("{} ({step})", plain(text)),
+        What::Advertises { endpoint, urls } => {
+            let (endpoint, urls) = (plain(endpoint), urls.join(", "));
+            let urls = plain(&urls);
+            say!(
+                lang,
+                "the cluster behind {endpoint} tells its clients to use {urls}",
+                "{endpoint} 背后的集群告诉客户端使用 {urls}",
+            )
+        }
+        What::Slow { endpoint, took } => {
+            let (endpoint, took) = (plain(endpoint), human(*took));
+            say!(
+                lang,
+                "{endpoint} took {took} to answer",
+                "{endpoint} 用了 {took} 才应答"
+            )
+        }
+    }
+}
+
+fn none_called(service: &str, prefix: Option<&str>, services: Option<usize>, lang: Lang) -> String {
+    let at = prefix.map_or(String::new(), |it| under(it, lang));
+    match (services, lang) {
+        (Some(n), Lang::En) => format!("{}{at}, none called `{service}`", count(n, "service")),
+        (Some(n), Lang::Zh) => format!("{at}有 {n} 个服务，没有一个叫 `{service}`"),
+        (None, Lang::En) => format!("no service is called `{service}`{at}"),
+        (None, Lang::Zh) => format!("{at}没有叫 `{service}` 的服务"),
+    }
+}
+
+fn under(prefix: &str, lang: Lang) -> String {
+    let prefix = plain(prefix);
+    match (prefix.is_empty(), lang) {
+        (true, Lang::En) => " under the empty prefix".to_owned(),
+        (true, Lang::Zh) => "空前缀下".to_owned(),
+        (false, Lang::En) => format!(" under `{prefix}`"),
+        (false, Lang::Zh) => format!("`{prefix}` 下"),
+    }
+}
+
+fn elsewhere_in(elsewhere: &[Elsewhere], lang: Lang) -> String {
+    let one = |it: &Elsewhere| {
+        let (service, at) = (plain(&it.service), under(&it.prefix, lang));
+        say!(lang, "`{service}`{at}", "{at}的 `{service}`")
+    };
+    let all: Vec<String> = elsewhere.iter().take(3).map(one).collect();
+    match all.is_empty() {
+        true => String::new(),
+        false => {
+            let all = all.join(", ");
+            say!(lang, "; but there is {all}", "；但有 {all}")
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What `resolve` says, in both languages.
+
+use crate::doctor::words::say;
+use crate::endpoint::Step;
+use crate::finding::{Lang, plain};
+
+/// The headline of `resolve`.
+pub(super) fn resolved(
+    service: &str,
+    registry: &str,
+    endpoints: usize,
+    all: usize,
+    lang: Lang,
+) -> String {
+    let (service, registry) = (plain(service), plain(registry));
+    say!(
+        lang,
+        "{service} ({registry}): {all} registered; this call may go to {endpoints}",
+        "{service}（{registry}）：已注册 {all} 个；这个调用可以去 {endpoints} 个",
+    )
+}
+
+/// A rule of `lane` that the call fits.
+pub(super) fn rule(step: &Step, lang: Lang) -> String {
+    let Step { lane, at, live, .. } = step;
+    let text = say!(
+        lang,
+        "lane {lane} ({at}): the call fits, {live} registered",
+        "泳道 {lane}（{at}）：符合，其中有 {live} 个实例",
+    );
+    match (live, step.fallback) {
+        (0, true) => text + &say!(lang, "; it goes on to the next rule", "；继续看下一条规则"),
+        (0, false) => text + &say!(lang, "; fallback = false", "；fallback = false"),
+        _ => text,
+    }
+}
+
+/// No lane takes it.
+pub(super) fn baseline(lang: Lang) -> &'static str {
+    match lang {
+        Lang::En => "baseline: the instances that belong to no lane",
+        Lang::Zh => "基线：不属于任何泳道的实例",
+    }
+}
+
+/// Which item of `prefer` counts.
+pub(super) fn preferred(item: &str, lang: Lang) -> String {
+    let item = plain(item);
+    say!(
+        lang,
+        "preferred: {item}; the others while none of these can take it",
+        "优先：{item}；这些都不能用时才用其余的",
+    )
+}
+
+/// The share of the calls.
+pub(super) fn share(share: f64, lang: Lang) -> String {
+    match share > 0.0 {
+        true => format!("{:.0} %", share * 100.0),
+        false => say!(lang, "spare", "备用"),
+    }
+}
+
+/// A weight.
+pub(super) fn weight(weight: u32, lang: Lang) -> String {
+    say!(lang, "weight {weight}", "权重 {weight}")
+}
+
+/// What is dialled, but not for this call.
+pub(super) fn for_other_calls(lang: Lang) -> &'static str {
+    match lang {
+        Lang::En => "for other calls:",
+        Lang::Zh => "给其他调用的：",
+    }
+}
+
+/// What is not dialled.
+pub(super) fn not_dialled(lang: Lang) -> &'static str {
+    match lang {
+        Lang::En => "not dialled:",
+        Lang::Zh => "不会连接的：",
+    }
+}
