@@ -13,6 +13,7 @@
 //! | `GET /readyz` | 200, or 503 and why not | both |
 //! | `GET /services` | JSON: each endpoint with class, state and why | |
 //! | `GET /why?service=S&endpoint=E` | the same in sentences, with the numbers behind each state, and behind a state that is not | |
+//! | `GET /calls?service=S&kind=K&limit=N` | JSON: the last calls that failed, and the slowest, each with its timeline | |
 //! | `GET /config` | the config in force, as TOML | |
 //! | `GET`, `POST /log-level` | what is logged; the body says what shall be | |
 //! | `POST /reload` | loads the config again: 200 and what changed, or 422 and why not | |
@@ -25,6 +26,7 @@
 
 mod answer;
 mod breaker;
+mod calls;
 mod guard;
 mod query;
 mod server;
@@ -33,6 +35,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use crate::breaker::Forced;
+use crate::recorder;
 
 pub(crate) use query::encode;
 pub use server::Server;
@@ -42,8 +45,8 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What the admin face needs of the running process.
 ///
-/// [`services`](Control::services), [`why`](Control::why) and [`config`](Control::config) are called on a thread that may
-/// block; the others on the server's own runtime, where they must not.
+/// [`services`](Control::services), [`why`](Control::why), [`calls`](Control::calls) and [`config`](Control::config) are
+/// called on a thread that may block; the others on the server's own runtime, where they must not.
 pub trait Control: Send + Sync + 'static {
     /// `/services`: every service, endpoint and listener with its state.
     fn services(&self) -> serde_json::Value;
@@ -55,6 +58,13 @@ pub trait Control: Send + Sync + 'static {
     ///
     /// There is no such service or endpoint; which there are.
     fn why(&self, service: Option<&str>, endpoint: Option<&str>) -> Result<String, String>;
+
+    /// `/calls`: the calls that failed last and the slowest ones, by service.
+    ///
+    /// # Errors
+    ///
+    /// There is no such service; which there are.
+    fn calls(&self, wanted: &recorder::Wanted) -> Result<serde_json::Value, String>;
 
     /// `/config`: the config in force, as TOML, with secrets left out.
     fn config(&self) -> String;

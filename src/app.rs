@@ -25,6 +25,7 @@ use crate::route::{Routed, Routes, Table};
 use crate::upstream::connect::set_mark;
 
 mod breaker;
+mod calls;
 mod control;
 mod reload;
 pub mod run;
@@ -343,6 +344,7 @@ async fn upkeep(app: std::sync::Weak<App>) {
         for followed in app.routes.followed() {
             followed.cluster.upkeep(now);
         }
+        app.routes.unrouted.upkeep(now);
         metrics::process_wide().buffered_bytes(buffer::used() as u64);
         metrics::upkeep();
         round += 1;

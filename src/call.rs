@@ -16,6 +16,7 @@ use crate::endpoint::{Endpoint, Place};
 use crate::metrics::CallCounters;
 use crate::outcome::{End, Failed, Outcome, Reach};
 use crate::rate::Rates;
+use crate::recorder::Timeline;
 use crate::upstream::Conn;
 
 mod attributes;
@@ -227,9 +228,24 @@ pub struct Status {
     /// Nanoseconds after arrival of the last progress, and of the time spent upstream.
     progress: AtomicU64,
     upstream: AtomicU64,
+    /// What the flight recorder shows of it.
+    timeline: Timeline,
 }
 
 impl Status {
+    /// Of a call whose frame was complete at this time after arrival.
+    pub fn new(complete: Duration) -> Self {
+        let status = Self::default();
+        status.timeline.received(complete);
+        status
+    }
+
+    /// What the flight recorder shows of the call.
+    #[inline]
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
     /// The caller left: the try under way ends at its next poll.
     pub fn abandon(&self) {
         self.gone.store(true, Relaxed);
@@ -263,6 +279,7 @@ impl Status {
         self.fate.store(Fate::Close as u8, Relaxed);
         self.tries.fetch_add(1, Relaxed);
         self.progress(since);
+        self.timeline.begin(since);
     }
 
     /// The call is at this endpoint, or was going to it.

@@ -24,6 +24,7 @@ use crate::health::{Peers, State};
 use crate::metrics::ServiceMetrics;
 use crate::outcome::{Failed, Outcome};
 use crate::rate::RateSlot;
+use crate::recorder::Recorder;
 use crate::registry::DialAddr;
 use crate::upstream::connect::{ConnectError, connect};
 
@@ -89,6 +90,8 @@ pub struct Cluster {
     pub rescues: Rescues,
     /// Its series.
     pub metrics: ServiceMetrics,
+    /// Its calls that are worth a look.
+    pub recorder: Recorder,
     /// No config names it, only callers or a listing do: it may be unknown.
     named: AtomicBool,
     /// Rung when a connect failed: host names are looked up again.
@@ -124,6 +127,7 @@ impl Cluster {
             waiters: Arc::new(Waiters::default()),
             peers: Arc::default(),
             metrics: ServiceMetrics::new(name),
+            recorder: Recorder::default(),
             named: AtomicBool::new(named),
             lookup: Arc::default(),
             used: AtomicBool::new(false),
@@ -339,6 +343,7 @@ impl Cluster {
             }
         }
         self.methods.upkeep(now);
+        self.recorder.upkeep(now);
         for state in State::ALL {
             self.metrics
                 .endpoints(state.label(), self.peers.count(state));

@@ -16,7 +16,7 @@
 //! Beside the way: [`outcome`] is the one table of everything that can end a call, [`call`] and [`rpc`] are what
 //! travels, [`cluster`] is what a service's calls share, with its [`rate`] and its retry [`budget`], [`discovery`]
 //! binds clusters to their [`registry`], [`config`], [`metadata`], [`metrics`], [`window`] and [`platform`] are leaves,
-//! [`why`] says why a state is what it is, [`redirect`] makes the firewall's rules, and [`app`] builds all of it.
+//! [`why`] says why a state is what it is, [`recorder`] keeps the calls that are worth a look, [`redirect`] makes the firewall's rules, and [`app`] builds all of it.
 #![warn(missing_docs)]
 
 pub mod admin;
@@ -31,6 +31,7 @@ pub mod config;
 pub mod demo;
 pub mod diagnosis;
 pub mod discovery;
+pub mod doctor;
 pub mod endpoint;
 pub mod finding;
 pub mod frame;
@@ -44,6 +45,7 @@ pub mod platform;
 pub mod probe;
 pub mod protocol;
 pub mod rate;
+pub mod recorder;
 pub mod redirect;
 pub mod registry;
 pub mod route;

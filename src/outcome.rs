@@ -206,6 +206,12 @@ impl Outcome {
         self.row().label
     }
 
+    /// Whether the call failed, as its caller sees it: neither a plain reply nor one that its method declares.
+    #[inline]
+    pub const fn is_failure(self) -> bool {
+        !matches!(self, Self::Ok | Self::DeclaredException | Self::BizStatus)
+    }
+
     /// The overdue row of a clock's outcome; any other outcome is its own.
     pub const fn overdue(self) -> Self {
         match self {

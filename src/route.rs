@@ -19,6 +19,7 @@ use crate::frame::{self, Head, Verdict};
 use crate::listener::Door;
 use crate::outcome::{Failed, Limit, Outcome};
 use crate::rate::Rates;
+use crate::recorder::Recorder;
 use crate::registry::is_name;
 use crate::rpc::{Reply, Request};
 
@@ -41,6 +42,8 @@ pub struct Routes {
     listings: Mutex<Listings>,
     generation: AtomicU64,
     discovery: Arc<Discovery>,
+    /// Calls that had no service.
+    pub unrouted: Recorder,
 }
 
 /// What the config says.
@@ -137,6 +140,7 @@ impl Routes {
             table: ArcSwap::default(),
             named: Mutex::default(),
             listings: Mutex::default(),
+            unrouted: Recorder::default(),
             generation: AtomicU64::new(1),
             discovery,
         })

@@ -1,6 +1,6 @@
 //! The Thrift family's call and reply, as the stack sees them.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub struct Request {
     /// When its first byte came in.
     pub arrived: Instant,
     /// Whom it comes from, where clients have addresses.
-    pub source: Option<IpAddr>,
+    pub source: Option<SocketAddr>,
     /// Flags and counters while it runs.
     pub status: Status,
     /// Its share of the bytes held.
@@ -69,7 +69,7 @@ impl Call for RpcCall {
 impl Attributes for Arc<Request> {
     fn attribute(&self, key: &Key) -> Option<Attribute<'_>> {
         match key {
-            Key::Source => self.source.map(Attribute::of_source),
+            Key::Source => self.source.map(|it| Attribute::of_source(it.ip())),
             key => Attribute::of_frame(&self.head, &self.frame, key),
         }
     }

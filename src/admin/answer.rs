@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::guard::{Hosts, same_origin};
 use super::server::PATIENCE;
-use super::{Control, Readiness, Routes, breaker, query};
+use super::{Control, Readiness, Routes, breaker, calls, query};
 use crate::metrics;
 
 type Answer = Response<Full<Bytes>>;
@@ -48,6 +48,7 @@ enum Route {
     Readyz,
     Services,
     Why,
+    Calls,
     Config,
     LogLevel,
     Reload,
@@ -65,6 +66,7 @@ const ROWS: &[Row] = &[
     Row("/readyz", Route::Readyz, &[Method::GET], true),
     Row("/services", Route::Services, &[Method::GET], false),
     Row("/why", Route::Why, &[Method::GET], false),
+    Row("/calls", Route::Calls, &[Method::GET], false),
     Row("/config", Route::Config, &[Method::GET], false),
     Row(
         "/log-level",
@@ -174,6 +176,17 @@ impl Face {
                     let why = move || control.why(service.as_deref(), endpoint.as_deref());
                     match spawn_blocking(why).await {
                         Ok(why) => told(StatusCode::NOT_FOUND, why),
+                        Err(error) => broken(&error),
+                    }
+                }
+                Err(why) => text(StatusCode::BAD_REQUEST, &why),
+            },
+            Route::Calls => match calls::wanted(query.unwrap_or_default()) {
+                Ok(wanted) => {
+                    let calls = move || control.calls(&wanted).map(|it| format!("{it:#}\n"));
+                    match spawn_blocking(calls).await {
+                        Ok(Ok(calls)) => answer(StatusCode::OK, "application/json", calls),
+                        Ok(Err(why)) => text(StatusCode::NOT_FOUND, &why),
                         Err(error) => broken(&error),
                     }
                 }

@@ -16,6 +16,7 @@ use super::*;
 use crate::config::ListenAddr;
 
 mod breaker;
+mod calls;
 mod guard;
 mod paths;
 mod slow;
@@ -83,6 +84,13 @@ impl Control for Scripted {
         match service {
             None => Ok("all is well".into()),
             Some("shop.item") => Ok(format!("shop.item {endpoint:?}")),
+            Some(other) => Err(format!("no service {other}")),
+        }
+    }
+
+    fn calls(&self, wanted: &recorder::Wanted) -> Result<Value, String> {
+        match wanted.service.as_deref() {
+            None | Some("shop.item") => Ok(json!({ "asked": format!("{wanted:?}") })),
             Some(other) => Err(format!("no service {other}")),
         }
     }

@@ -9,6 +9,7 @@ use super::App;
 use crate::admin::{BreakerOrder, Control, Pending, Readiness};
 use crate::cli::RunArgs;
 use crate::log::LogHandle;
+use crate::recorder::Wanted;
 use crate::registry::Registry;
 
 /// A running app with its log, and the way to load its config again.
@@ -87,6 +88,10 @@ impl Control for Face {
 
     fn why(&self, service: Option<&str>, endpoint: Option<&str>) -> Result<String, String> {
         self.app.why(service, endpoint)
+    }
+
+    fn calls(&self, wanted: &Wanted) -> Result<Value, String> {
+        self.app.calls(wanted)
     }
 
     fn breaker(&self, order: &BreakerOrder) -> Result<String, String> {

@@ -150,7 +150,7 @@ fn bind_admin(config: &Config) -> Result<Vec<(Server, Routes)>, StartError> {
 fn what(routes: &Routes) -> &'static str {
     match routes {
         Routes::Everything => {
-            "/, /metrics, /healthz, /readyz, /services, /why, /config, /reload, /drain, /breaker, /log-level"
+            "/, /metrics, /healthz, /readyz, /services, /why, /calls, /config, /reload, /drain, /breaker, /log-level"
         }
         Routes::MetricsOnly => "/metrics, /healthz, /readyz",
     }

@@ -19,8 +19,8 @@ use tower::Service;
 use super::LINGER;
 use super::client::{Client, Incoming, NoFrame, Reading};
 use super::close::Closed;
-use super::record::{record, record_unrouted};
-use super::thrift::{admit, log, refuse_frame, reply_to};
+use super::record::{Ended, record, record_unrouted};
+use super::thrift::{Refused, admit, log, refuse_frame, reply_to};
 use crate::buffer::{Buf, Held};
 use crate::call::Course;
 use crate::config::OnDeadline;
@@ -197,8 +197,14 @@ impl Mux<'_> {
         let request = match admit(&mut self.client, self.door, &mut self.cached, incoming) {
             Ok(request) => request,
             Err(refused) => {
-                let (head, frame, failed) = *refused;
-                record_unrouted(self.door, failed.outcome);
+                let account = refused.account(&self.client);
+                record_unrouted(self.door, refused.failed.outcome, account);
+                let Refused {
+                    head,
+                    frame,
+                    failed,
+                    ..
+                } = *refused;
                 if failed.closes {
                     self.ending = Some(Closed::TooLarge);
                 }
@@ -233,16 +239,13 @@ impl Mux<'_> {
                 self.ending = Some(Closed::TooLarge);
             }
         }
-        let (outcome, at, bytes, held) = match result {
+        let (ended, bytes, held) = match result {
             Ok(reply) => {
                 self.cached.learn(request, &reply);
-                let expected = reply.head.is_some();
-                (
-                    reply.end.outcome,
-                    reply.end.at,
-                    expected.then_some(reply.frame),
-                    reply.held,
-                )
+                let bytes = reply.head.is_some().then_some(reply.frame);
+                let len = bytes.as_ref().map_or(0, |bytes| bytes.len());
+                let ended = Ended::new(reply.end.outcome, reply.end.at, len);
+                (ended, bytes, reply.held)
             }
             Err(failed) => {
                 let service = &request.target.cluster.name;
@@ -256,16 +259,11 @@ impl Mux<'_> {
                     silent,
                     false,
                 );
-                (failed.outcome, failed.at, bytes, Held::default())
+                let len = bytes.as_ref().map_or(0, |bytes| bytes.len());
+                (Ended::failed(failed, len), bytes, Held::default())
             }
         };
-        record(
-            self.door,
-            request,
-            outcome,
-            at,
-            bytes.as_ref().map_or(0, |bytes| bytes.len()),
-        );
+        record(self.door, request, ended);
         self.queue(bytes, held);
     }
 
@@ -322,11 +320,13 @@ impl Mux<'_> {
             }
             request.status.abandon();
             // An abandoned try ends at its next poll; what waits for an endpoint just goes.
-            let outcome = match Pin::new(&mut call).poll(&mut cx) {
-                Poll::Ready((_, Err(failed))) => failed.outcome,
-                _ => Outcome::ClientGone,
+            let failed = match Pin::new(&mut call).poll(&mut cx) {
+                Poll::Ready((_, Err(failed))) => failed,
+                _ => Failed::new(Outcome::ClientGone, Instant::now()),
             };
-            record(self.door, &request, outcome, Instant::now(), 0);
+            // What it was still doing is told as it is dropped.
+            drop(call);
+            record(self.door, &request, Ended::failed(failed, 0));
         }
     }
 }
@@ -334,6 +334,9 @@ impl Mux<'_> {
 /// A oneway call whose caller left, to its end.
 async fn deliver(call: Running, door: Arc<Door>) {
     let (request, result) = call.await;
-    let end = result.map_or_else(|failed| failed.end(), |reply| reply.end);
-    record(&door, &request, end.outcome, end.at, 0);
+    let ended = match result {
+        Ok(reply) => Ended::new(reply.end.outcome, reply.end.at, 0),
+        Err(failed) => Ended::failed(failed, 0),
+    };
+    record(&door, &request, ended);
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::client::{Client, Incoming, NoFrame};
 use super::close::Closed;
 use super::mux;
-use super::record::{record, record_unrouted};
+use super::record::{Ended, Unrouted, record, record_unrouted};
 use super::redirect::SEVERAL;
 use super::relay;
 use super::upload::Upload;
@@ -91,11 +91,13 @@ async fn unadmitted(
     cached: &Cached,
     refused: Box<Refused>,
 ) -> Result<(), Stop> {
-    let (head, frame, failed) = &*refused;
-    let unfollowed = || door.routes.unfollowed(door, cached, head, frame);
-    let unknown = failed.outcome == Outcome::UnknownService;
+    let unfollowed = || {
+        let Refused { head, frame, .. } = &*refused;
+        door.routes.unfollowed(door, cached, head, frame)
+    };
+    let unknown = refused.failed.outcome == Outcome::UnknownService;
     if let Some(there) = unknown.then(unfollowed).flatten() {
-        client.put_back(frame);
+        client.put_back(&refused.frame);
         return Err(Stop::Exactly(Box::new(there)));
     }
     refuse(client, door, refused).await.map_err(Stop::from)
@@ -170,8 +172,29 @@ async fn one(
     }
 }
 
-/// What could not be admitted: its head and frame, for the answer, and why.
-pub(super) type Refused = (Head, Buf, Failed);
+/// What could not be admitted.
+pub(super) struct Refused {
+    /// Its head and frame, for the answer.
+    pub(super) head: Head,
+    /// See `head`.
+    pub(super) frame: Buf,
+    /// When its first byte came in.
+    pub(super) arrived: Instant,
+    /// Why not.
+    pub(super) failed: Failed,
+}
+
+impl Refused {
+    /// For the account of calls without a service.
+    pub(super) fn account(&self, client: &Client) -> Unrouted<'_> {
+        Unrouted {
+            call: Some((&self.head, &self.frame)),
+            caller: client.peer().addr(),
+            arrived: Some(self.arrived),
+            failed: Some(self.failed.clone()),
+        }
+    }
+}
 
 /// The call with its target, or why it has none.
 pub(super) fn admit(
@@ -190,8 +213,18 @@ pub(super) fn admit(
     } = incoming;
     let target = match door.routes.resolve(door, cached, &head, &frame, complete) {
         Ok(target) => target,
-        Err(failed) if rest.is_some() => return Err(Box::new((head, frame, failed.closing()))),
-        Err(failed) => return Err(Box::new((head, frame, failed))),
+        Err(failed) => {
+            let failed = match rest {
+                Some(_) => failed.closing(),
+                None => failed,
+            };
+            return Err(Box::new(Refused {
+                head,
+                frame,
+                arrived,
+                failed,
+            }));
+        }
     };
     let frame_timeout = client.frame_timeout();
     let upload = rest.and_then(|rest| Some(Upload::new(client.lend()?, rest, frame_timeout)));
@@ -202,8 +235,8 @@ pub(super) fn admit(
         upload,
         whole_reply: head.is_mux(),
         arrived,
-        source: client.peer().addr().map(|addr| addr.ip()),
-        status: Status::default(),
+        source: client.peer().addr(),
+        status: Status::new(complete.saturating_duration_since(arrived)),
         held,
         limits: (door.limits.hold, door.limits.max_frame),
     }))
@@ -223,7 +256,7 @@ fn reclaim(client: &mut Client, request: &Request) -> bool {
 async fn deliver(
     client: &mut Client,
     door: &Door,
-    request: &Request,
+    request: &Arc<Request>,
     reply: &mut Reply,
 ) -> Result<(), Closed> {
     if let Some(body) = reply.body.take() {
@@ -236,12 +269,13 @@ async fn deliver(
         Ok(false) => (reply.end.outcome, reply.end.at),
         Ok(true) => (reply.end.outcome, Instant::now()),
         Err(closed) => {
-            record(door, request, Outcome::ClientGone, Instant::now(), 0);
+            let ended = Ended::new(Outcome::ClientGone, Instant::now(), 0);
+            record(door, request, ended);
             return Err(closed);
         }
     };
     client.ended(at);
-    record(door, request, outcome, at, reply.frame.len());
+    record(door, request, Ended::new(outcome, at, reply.frame.len()));
     Ok(())
 }
 
@@ -249,14 +283,14 @@ async fn deliver(
 async fn stream(
     client: &mut Client,
     door: &Door,
-    request: &Request,
+    request: &Arc<Request>,
     reply: &mut Reply,
     mut body: Box<dyn ReplyBody>,
 ) -> Result<(), Closed> {
     let mut len = reply.frame.len();
     let mut ended = client.write(&reply.frame).await.map(|_| ());
     reply.frame = Buf::default();
-    let mut outcome = reply.end.outcome;
+    let (mut outcome, mut cut) = (reply.end.outcome, None);
     while ended.is_ok() {
         match poll_fn(|cx| body.poll_chunk(cx)).await {
             None => break,
@@ -269,7 +303,7 @@ async fn stream(
                 let called = request.head.method(&request.frame);
                 tracing::info!(service = %service, "{}", failed.explain(service, &called));
                 outcome = Outcome::ReplyCut;
-                ended = Err(Closed::ReplyCut);
+                (ended, cut) = (Err(Closed::ReplyCut), Some(failed));
             }
         }
     }
@@ -279,7 +313,11 @@ async fn stream(
         body.abandon(End { outcome, at });
     }
     client.ended(at);
-    record(door, request, outcome, at, len);
+    let how = Ended {
+        failed: cut,
+        ..Ended::new(outcome, at, len)
+    };
+    record(door, request, how);
     ended
 }
 
@@ -287,7 +325,7 @@ async fn stream(
 async fn answer(
     client: &mut Client,
     door: &Door,
-    request: &Request,
+    request: &Arc<Request>,
     failed: Failed,
 ) -> Result<(), Closed> {
     let service = &request.target.cluster.name;
@@ -305,17 +343,13 @@ async fn answer(
         Some(bytes) => client.write(bytes).await.map(|_| ()),
         None => Ok(()),
     };
-    record(
-        door,
-        request,
-        failed.outcome,
-        failed.at,
-        bytes.map_or(0, |bytes| bytes.len()),
-    );
-    match failed.outcome.row().told {
+    let (told, closes) = (failed.outcome.row().told, failed.closes);
+    let len = bytes.map_or(0, |bytes| bytes.len());
+    record(door, request, Ended::failed(failed, len));
+    match told {
         Told::Nothing => Err(Closed::Client),
         Told::Close => Err(Closed::BadFrame),
-        _ if failed.closes => Err(Closed::TooLarge),
+        _ if closes => Err(Closed::TooLarge),
         _ => wrote,
     }
 }
@@ -358,8 +392,14 @@ pub(super) fn log(service: &str, head: &Head, call: &[u8], failed: &Failed) {
 
 /// Answers a call that has no service to go to.
 async fn refuse(client: &mut Client, door: &Door, refused: Box<Refused>) -> Result<(), Closed> {
-    let (head, frame, failed) = *refused;
-    record_unrouted(door, failed.outcome);
+    let account = refused.account(client);
+    record_unrouted(door, refused.failed.outcome, account);
+    let Refused {
+        head,
+        frame,
+        failed,
+        ..
+    } = *refused;
     let named = head.to_service(&frame).unwrap_or("");
     log(named, &head, &frame, &failed);
     if let Some(bytes) = reply_to(&head, &frame, named, &failed, false, client.tells_closing()) {
@@ -374,52 +414,69 @@ async fn refuse(client: &mut Client, door: &Door, refused: Box<Refused>) -> Resu
 
 /// There is no frame: the connection ends, with an answer where one is possible.
 pub(super) async fn refuse_frame(client: &mut Client, door: &Door, none: NoFrame) -> Closed {
-    let (head, bytes, failed, closed) = match none {
+    let (head, frame, arrived, failed) = match none {
         NoFrame::Closed(closed) => {
             if closed == Closed::FrameTimeout
                 || (closed == Closed::Client && !client.bytes().is_empty())
             {
-                record_unrouted(
-                    door,
-                    if closed == Closed::Client {
-                        Outcome::ClientGone
-                    } else {
-                        Outcome::BadFrame
-                    },
-                );
+                let outcome = match closed {
+                    Closed::Client => Outcome::ClientGone,
+                    _ => Outcome::BadFrame,
+                };
+                record_unrouted(door, outcome, unread(client, None, None));
             }
             return closed;
         }
-        NoFrame::Bad(bad, head, bytes, _) => match *bad {
+        NoFrame::Bad(bad, head, bytes, arrived) => match *bad {
             BadFrame::TooLarge { .. } => {
                 let limit = Limit::Count("max_frame", door.limits.max_frame);
                 let failed = Failed::new(Outcome::FrameTooLarge, Instant::now())
                     .limit(limit, std::time::Duration::ZERO)
                     .because(bad.to_string());
-                (head, bytes, failed, Closed::TooLarge)
+                (head, bytes, arrived, failed)
             }
             bad => {
                 tracing::warn!(listener = %door.name, "a bad frame, its connection is closed: {bad}");
-                record_unrouted(door, Outcome::BadFrame);
+                let account = unread(client, Some(arrived), None);
+                record_unrouted(door, Outcome::BadFrame, account);
                 return Closed::BadFrame;
             }
         },
-        NoFrame::NoRoom(head, bytes, _) => {
+        NoFrame::NoRoom(head, bytes, arrived) => {
             let limit = Limit::Count("max_buffered", crate::buffer::limit());
             let failed = Failed::new(Outcome::Overloaded, Instant::now())
                 .limit(limit, std::time::Duration::ZERO)
                 .because("no room to hold the call");
             door.refused("buffered");
-            (head, bytes, failed, Closed::TooLarge)
+            (head, bytes, arrived, failed)
         }
     };
     match head {
         Some(head) => {
             // Written or not, the connection ends.
-            let refused = Box::new((head, bytes, failed.closing()));
-            let _ = refuse(client, door, refused).await;
+            let refused = Refused {
+                head,
+                frame,
+                arrived,
+                failed: failed.closing(),
+            };
+            let _ = refuse(client, door, Box::new(refused)).await;
         }
-        None => record_unrouted(door, failed.outcome),
+        None => {
+            let outcome = failed.outcome;
+            let account = unread(client, Some(arrived), Some(failed));
+            record_unrouted(door, outcome, account);
+        }
     }
-    closed
+    Closed::TooLarge
+}
+
+/// A call whose head was not read.
+fn unread(client: &Client, arrived: Option<Instant>, failed: Option<Failed>) -> Unrouted<'static> {
+    Unrouted {
+        call: None,
+        caller: client.peer().addr(),
+        arrived,
+        failed,
+    }
 }

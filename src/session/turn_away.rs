@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::client::Client;
-use super::record::record_unrouted;
+use super::record::{Unrouted, record_unrouted};
 use super::thrift::{log, reply_to};
 use crate::config::Protocol;
 use crate::listener::{Door, Over};
@@ -37,7 +37,14 @@ async fn answer(client: &mut Client, door: &Door, who: &str, failed: &Failed) {
         return;
     };
     door.count_call();
-    record_unrouted(door, failed.outcome);
+    let account = Unrouted {
+        call: Some((&incoming.head, &incoming.frame)),
+        caller: client.peer().addr(),
+        arrived: Some(incoming.arrived),
+        // It speaks of the listener, though the call may name a service.
+        failed: Some(failed.clone().to(0, &who.into())),
+    };
+    record_unrouted(door, failed.outcome, account);
     log(who, &incoming.head, &incoming.frame, failed);
     let answer = reply_to(
         &incoming.head,

@@ -15,6 +15,7 @@ use crate::endpoint::{Pick, Place};
 use crate::outcome::Failed;
 use crate::upstream::Conn;
 
+mod dialled;
 pub mod find;
 mod rescue;
 

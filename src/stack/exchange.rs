@@ -175,7 +175,11 @@ impl Wire {
 
     /// Bytes moved: the read deadline starts anew.
     fn moved(&self) {
-        self.request.status.progress(self.request.arrived.elapsed());
+        let since = self.request.arrived.elapsed();
+        self.request.status.progress(since);
+        if !self.written {
+            self.request.status.timeline().wrote(since);
+        }
     }
 
     /// A oneway call is written: nothing comes back, and the connection is closed behind it, gracefully.
@@ -198,7 +202,7 @@ impl Wire {
     }
 
     async fn receive(&mut self) -> Result<Reply, Failed> {
-        let mut marked = 0;
+        let (mut marked, mut first) = (0, true);
         loop {
             match self.read().await {
                 Ok(0) => return Err(self.lost(&io::ErrorKind::UnexpectedEof.into())),
@@ -209,7 +213,12 @@ impl Wire {
             if self.conn.as_ref().is_some_and(|conn| conn.came_back()) {
                 return Err(looped());
             }
-            if let Some(reply) = self.decoded()? {
+            let reply = self.decoded()?;
+            let whole = reply.as_ref().is_some_and(|reply| reply.body.is_none());
+            if std::mem::take(&mut first) && !whole {
+                self.first_byte();
+            }
+            if let Some(reply) = reply {
                 return Ok(reply);
             }
             if marked >= MARK {
@@ -217,6 +226,13 @@ impl Wire {
                 self.moved();
             }
         }
+    }
+
+    /// The reply does not come in one read: only then the clock is looked at for its first byte.
+    #[cold]
+    fn first_byte(&self) {
+        let since = self.request.arrived.elapsed();
+        self.request.status.timeline().first_byte(since);
     }
 
     /// Reads once. Nothing is held while there is nothing.

@@ -56,11 +56,31 @@ impl<S: Shared> Settle for Observing<S> {
             .metrics
             .tried(end.outcome as usize, end.outcome.label());
         self.shared.status().add_upstream(took);
+        self.mark(end);
     }
 
     fn sign(&self, failed: Failed) -> Failed {
         let failed = failed.to(self.endpoint.id, &self.endpoint.name);
         let cluster = &self.shared.target().cluster;
         cluster.diagnose(&self.endpoint, failed, self.began)
+    }
+}
+
+impl<S: Shared> Observing<S> {
+    /// For the flight recorder.
+    #[inline]
+    fn mark(&self, end: End) {
+        let (shared, endpoint) = (&self.shared, &self.endpoint);
+        let (target, timeline) = (shared.target(), shared.status().timeline());
+        let since = end.at.saturating_duration_since(shared.arrived());
+        // A reply for which the policy tries again is no end of the call either.
+        if end.outcome.is_failure() || target.policy.retry_on.contains(end.outcome) {
+            let sent = shared.status().is_sent();
+            return timeline.failed(&endpoint.name, end.outcome, since, sent);
+        }
+        timeline.answered(end.outcome, since);
+        if endpoint.is_removed() || target.cluster.recorder.is_slow(since) {
+            timeline.answered_by(&endpoint.name);
+        }
     }
 }

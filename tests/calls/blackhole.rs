@@ -10,14 +10,14 @@ use tokio::time::timeout;
 use crate::support::proxy::{Setup, eventually, ms};
 
 /// A port whose queue of connections is full: further connects get no answer at all, as from a host that is gone.
-struct BlackHole {
-    at: SocketAddr,
+pub(crate) struct BlackHole {
+    pub(crate) at: SocketAddr,
     _listener: Socket,
     _queued: Vec<Socket>,
 }
 
 impl BlackHole {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         listener.bind(&any.into()).unwrap();

@@ -17,6 +17,7 @@ mod limits;
 mod mux;
 mod orphans;
 mod prefer;
+mod recorder;
 mod relay;
 mod reload;
 mod replay;

@@ -8,6 +8,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use super::dialled::{DialLog, DialResult, Dialled};
 use super::rescue::{all_down, rescue};
 use super::{attach, pooled};
 use crate::call::{Call, Shared, Target, Tried, Try};
@@ -50,7 +51,7 @@ pub async fn find<C: Call>(mut call: C, place: Option<Place>) -> Result<Try<C>, 
                 read = true;
             }
             Pick::Nothing => match rescue(&call).await? {
-                Some((place, conn)) => return Ok(started(call, place, conn, began)),
+                Some(dialled) => return Ok(dialled.start(call)),
                 None => call.course_mut().now = Instant::now(),
             },
         }
@@ -89,13 +90,18 @@ async fn at<C: Call>(call: C, place: Place, began: Instant) -> Result<Try<C>, Fa
         return Ok(started(call, place, conn, began));
     }
     let began = Instant::now();
-    let (place, conn) = dial(&call, place).await?;
+    let dialled = dial(&call, place).await?;
     call.shared().status().add_upstream(began.elapsed());
-    Ok(started(call, place, conn, began))
+    Ok(dialled.start(call))
 }
 
 /// The try begins now, not when the wait began.
-fn started<C: Call>(mut call: C, place: Place, conn: Box<Conn>, began: Instant) -> Try<C> {
+pub(super) fn started<C: Call>(
+    mut call: C,
+    place: Place,
+    conn: Box<Conn>,
+    began: Instant,
+) -> Try<C> {
     call.course_mut().now = Instant::now().max(began);
     attach(call, place, conn)
 }
@@ -178,9 +184,10 @@ async fn wait_for_registry<C: Call>(call: &C) -> Result<(), Failed> {
 }
 
 /// Dials the place's endpoint, and others when it fails or dawdles: the first to connect wins. Nothing is written yet.
-async fn dial<C: Call>(call: &C, first: Place) -> Result<(Place, Box<Conn>), Failed> {
+async fn dial<C: Call>(call: &C, first: Place) -> Result<Dialled, Failed> {
     let target = call.shared().target();
     let (policy, until) = (&target.service, until(call));
+    let mut log = DialLog::new(call.shared());
     let mut tried = call.course().tried;
     let mut dials = FuturesUnordered::new();
     let mut hosts = 0;
@@ -191,14 +198,18 @@ async fn dial<C: Call>(call: &C, first: Place) -> Result<(Place, Box<Conn>), Fai
         if let Some(place) = next.take() {
             hosts += 1;
             tried.push(place.endpoint().id);
+            log.began(place.endpoint());
             dials.push(start(target, place));
             stagger = Instant::now() + policy.connect_stagger;
         }
         let more = hosts < policy.connect_attempts;
         tokio::select! {
             dialled = dials.next() => match dialled {
-                Some(Ok(Ok(found))) => return Ok(found),
-                Some(Ok(Err(failed))) => last = Some(failed),
+                Some(Ok(Ok(found))) => return Ok(log.won(found)),
+                Some(Ok(Err(failed))) => {
+                    log.failed(&failed);
+                    last = Some(failed);
+                }
                 Some(Err(_)) => {}
                 None => return Err(all_down(call, last.unwrap_or_else(|| target.cluster.last_failure(Instant::now())))),
             },
@@ -207,7 +218,7 @@ async fn dial<C: Call>(call: &C, first: Place) -> Result<(Place, Box<Conn>), Fai
         }
         if more {
             match other(call, &tried) {
-                Some((place, Some(conn))) => return Ok((place, conn)),
+                Some((place, Some(conn))) => return Ok(log.won((place, conn))),
                 Some((place, None)) => next = Some(place),
                 None => {}
             }
@@ -229,11 +240,8 @@ fn other<C: Call>(call: &C, tried: &Tried) -> Option<(Place, Option<Box<Conn>>)>
     }
 }
 
-/// What a dial comes to.
-type Dialled = Result<(Place, Box<Conn>), Failed>;
-
 /// Dials in a task of its own, so that it runs to its end whatever becomes of the call: into the pool, or into `down`.
-pub(super) fn start(target: &Target, place: Place) -> oneshot::Receiver<Dialled> {
+pub(super) fn start(target: &Target, place: Place) -> oneshot::Receiver<DialResult> {
     let (tell, told) = oneshot::channel();
     let target = target.clone();
     tokio::spawn(async move {
@@ -248,7 +256,7 @@ pub(super) fn start(target: &Target, place: Place) -> oneshot::Receiver<Dialled>
     told
 }
 
-async fn run(target: &Target, place: Place) -> Dialled {
+async fn run(target: &Target, place: Place) -> DialResult {
     let (cluster, endpoint) = (&target.cluster, place.endpoint().clone());
     let began = Instant::now();
     let result = connect(&endpoint.addr, target.service.connect_timeout).await;

@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
 
+use super::dialled::{DialLog, Dialled};
 use super::find::{enter, start, too_late, until};
 use crate::call::{Call, Shared};
 use crate::cluster::finding;
 use crate::endpoint::{Endpoint, LineId, Place};
 use crate::outcome::{Failed, Outcome, Phase};
-use crate::upstream::Conn;
 
 /// Every endpoint that the call may go to is down, or there is none. The one nearest to its return is dialled by one call
 /// at a time; the others wait for that. One that fails its health checks is dialled as well; one that must pass its first
 /// check before any call is not. (Where nothing at all is up, those that only fail their checks are picked like any
 /// other.) `None`: look again, something came up.
-pub(super) async fn rescue<C: Call>(call: &C) -> Result<Option<(Place, Box<Conn>)>, Failed> {
+pub(super) async fn rescue<C: Call>(call: &C) -> Result<Option<Dialled>, Failed> {
     let target = call.shared().target();
     let cluster = &target.cluster;
     let line = line(call)?;
@@ -38,12 +38,17 @@ pub(super) async fn rescue<C: Call>(call: &C) -> Result<Option<(Place, Box<Conn>
         return first_pass(call, line).await.map(|()| None);
     };
     let began = Instant::now();
+    let mut log = DialLog::new(call.shared());
+    log.began(place.endpoint());
     let dialled = timeout_at(until(call), start(target, place)).await;
     drop(turn);
     call.shared().status().add_upstream(began.elapsed());
     match dialled {
-        Ok(Ok(Ok(found))) => Ok(Some(found)),
-        Ok(Ok(Err(failed))) => Err(all_down(call, failed)),
+        Ok(Ok(Ok(found))) => Ok(Some(log.won(found))),
+        Ok(Ok(Err(failed))) => {
+            log.failed(&failed);
+            Err(all_down(call, failed))
+        }
         Ok(Err(_)) => Err(all_down(call, cluster.last_failure(Instant::now()))),
         Err(_) => Err(too_late(call, Phase::Connect, "every endpoint is down")),
     }

@@ -1,0 +1,3 @@
+//! What tidegate tells people who look for a cause.
+
+pub mod recent;
