@@ -3,8 +3,45 @@
 //! As root by `unshare -n`, else by `unshare -Urn`, where one is root within and nobody outside.
 #![allow(dead_code)]
 
+use std::future::Future;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+/// No test may take longer in its namespace.
+const PATIENCE: Duration = Duration::from_secs(150);
+
+/// Set within the namespace.
+const INSIDE: &str = "TIDEGATE_INSIDE_NETNS";
+
+/// Runs a test's body in a network namespace: this program again, with the one test `name`.
+pub fn inside<F: Future<Output = ()>>(name: &str, body: impl FnOnce() -> F) {
+    if std::env::var_os(INSIDE).is_some() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        return runtime.block_on(async { timeout(PATIENCE, body()).await.unwrap() });
+    }
+    let Some(netns) = Netns::or_skip(name) else {
+        return;
+    };
+    let this = std::env::current_exe().unwrap();
+    let mut again = netns.command(this.to_str().unwrap());
+    again
+        .args([name, "--exact", "--nocapture"])
+        .env(INSIDE, "1");
+    let output = again.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{name}, in its namespace:\n{said}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    eprint!("{}", String::from_utf8_lossy(&output.stderr));
+}
 
 /// A namespace with its loopback up. It goes when this is dropped, with what still runs in it left alone.
 pub struct Netns {
@@ -58,6 +95,11 @@ impl Netns {
         let output = holder.wait_with_output().map_err(|it| it.to_string())?;
         let said = String::from_utf8_lossy(&output.stderr);
         Err(format!("unshare {how}: {}", said.trim()))
+    }
+
+    /// A process in it, for what wants to be told of a namespace by one.
+    pub fn pid(&self) -> u32 {
+        self.holder.id()
     }
 
     /// Whether this is real root's, so that other users can be had in it.

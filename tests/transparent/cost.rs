@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use scripted::{Framing, Header};
 
-use crate::host::{Family, Host, MARK, call, dial, echo, inside, instance, redirect};
+use crate::host::{Family, Host, MARK, call, dial, echo, instance, redirect};
+use crate::netns::inside;
 
 /// Few where the figures mean nothing anyway.
 const CALLS: u32 = if cfg!(debug_assertions) {

@@ -1,6 +1,5 @@
 //! A host of one's own: its addresses, tidegate on it, the firewall's rules.
 
-use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
 use std::sync::Arc;
@@ -12,8 +11,6 @@ use tidegate::app::App;
 use tidegate::config::Config;
 use tokio::time::{sleep, timeout};
 
-use crate::netns::Netns;
-
 /// No step of a test may take longer.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 /// The mark of tidegate's own connections, which the rules let pass.
@@ -22,36 +19,6 @@ pub const MARK: u32 = 77;
 pub const PORT: u16 = 15001;
 /// The port that instances listen on.
 pub const INSTANCE: u16 = 8888;
-
-/// Set within the namespace.
-const INSIDE: &str = "TIDEGATE_INSIDE_NETNS";
-
-/// Runs a test's body in a network namespace: this program again, with the one test `name`.
-pub fn inside<F: Future<Output = ()>>(name: &str, body: impl FnOnce() -> F) {
-    if std::env::var_os(INSIDE).is_some() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        return runtime.block_on(async { timeout(PATIENCE * 3, body()).await.unwrap() });
-    }
-    let Some(netns) = Netns::or_skip(name) else {
-        return;
-    };
-    let this = std::env::current_exe().unwrap();
-    let mut again = netns.command(this.to_str().unwrap());
-    again
-        .args([name, "--exact", "--nocapture"])
-        .env(INSIDE, "1");
-    let output = again.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && said.contains("1 passed"),
-        "{name}, in its namespace:\n{said}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    eprint!("{}", String::from_utf8_lossy(&output.stderr));
-}
 
 /// Runs a line of the shell; what it prints.
 pub fn sh(line: &str) -> String {

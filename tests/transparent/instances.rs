@@ -8,9 +8,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::host::{
-    Family, Host, INSTANCE, MARK, TOOLS, call, dial, echo, eventually, inside, instance, iptables,
-    redirect,
+    Family, Host, INSTANCE, MARK, TOOLS, call, dial, echo, eventually, instance, iptables, redirect,
 };
+use crate::netns::inside;
 
 #[test]
 fn a_client_that_dials_a_dead_instance_is_served_by_another() {

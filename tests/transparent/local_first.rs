@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use scripted::{Framing, Server};
 
-use crate::host::{Family, Host, dial, echo, eventually, inside, instance, sh};
+use crate::host::{Family, Host, dial, echo, eventually, instance, sh};
+use crate::netns::inside;
 
 const CALLERS: usize = 8;
 

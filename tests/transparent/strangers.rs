@@ -5,7 +5,8 @@ use std::process::{Child, Command, Stdio};
 
 use scripted::{Answer, Framing, Header};
 
-use crate::host::{Family, Host, MARK, TOOLS, call, eventually, inside, iptables, redirect, sh};
+use crate::host::{Family, Host, MARK, TOOLS, call, eventually, iptables, redirect, sh};
+use crate::netns::inside;
 
 /// A process that ends with the test.
 struct Running(Child);

@@ -4,9 +4,8 @@ use std::net::SocketAddr;
 
 use scripted::{Answer, Framing, Header};
 
-use crate::host::{
-    Family, Host, MARK, PORT, TOOLS, call, inside, instance, iptables, metric, redirect,
-};
+use crate::host::{Family, Host, MARK, PORT, TOOLS, call, instance, iptables, metric, redirect};
+use crate::netns::inside;
 
 /// The text of the exception that ends a loop.
 fn loop_said(answer: Answer) -> String {
