@@ -10,6 +10,7 @@
 //! What a command prints for use by others goes to stdout, what it says to people to stderr.
 
 mod ask;
+mod explain;
 mod redirect;
 
 #[cfg(test)]
@@ -61,6 +62,8 @@ enum Command {
     Check(CheckArgs),
     /// Say why a service of a running tidegate, or an endpoint of it, is in the state it is in
     Why(WhyArgs),
+    /// Say what a finding such as R02 means, how it is proved, and what helps; without one, list all
+    Explain(explain::ExplainArgs),
     /// Make a running tidegate load its config again
     Reload(AskArgs),
     /// Make a running tidegate stop gracefully
@@ -197,6 +200,7 @@ pub fn main(commands: &Commands) -> ExitCode {
         Command::Run(args) => run(args, commands.run),
         Command::Check(args) => check(&args),
         Command::Why(args) => ask(&args.running, &Method::GET, &args.path()),
+        Command::Explain(args) => explain::explain(&args),
         Command::Reload(args) => ask(&args, &Method::POST, "/reload"),
         Command::Drain(args) => ask(&args, &Method::POST, "/drain"),
         Command::Iptables(args) => redirect::redirect(&args),

@@ -14,10 +14,12 @@ pub mod remedy;
 #[cfg(test)]
 mod tests;
 mod text;
+mod wrap;
 
 pub use lang::Lang;
 pub use plain::plain;
 pub use text::Text;
+pub use wrap::wrap;
 
 macro_rules! codes {
     ($($name:ident $cause:literal,)*) => {
@@ -126,16 +128,44 @@ impl Serialize for Code {
 /// No such code.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "there is no finding {0:?}: codes are a letter and two digits, such as R02 or P01; tidegate explain lists them"
+    "there is no finding {word:?}{}; tidegate explain lists them",
+    said(near)
 )]
-pub struct NoSuchCode(String);
+pub struct NoSuchCode {
+    word: String,
+    /// Those that differ in one character.
+    near: Vec<Code>,
+}
+
+fn said(near: &[Code]) -> String {
+    match near {
+        [] => ": codes are a letter and two digits, such as R02 or P01".to_owned(),
+        near => {
+            let labels: Vec<_> = near.iter().map(|code| code.label()).collect();
+            format!(", the nearest: {}", labels.join(", "))
+        }
+    }
+}
 
 impl FromStr for Code {
     type Err = NoSuchCode;
 
     fn from_str(text: &str) -> Result<Self, NoSuchCode> {
         let is_it = |code: &&Code| code.label().eq_ignore_ascii_case(text);
-        let found = Code::ALL.iter().find(is_it).copied();
-        found.ok_or_else(|| NoSuchCode(text.to_owned()))
+        let near = |code: &&Code| differ_in_one(code.label(), &text.to_ascii_uppercase());
+        let no_such = || NoSuchCode {
+            word: text.to_owned(),
+            near: Code::ALL.iter().filter(near).take(3).copied().collect(),
+        };
+        Code::ALL.iter().find(is_it).copied().ok_or_else(no_such)
     }
+}
+
+/// Whether one word becomes the other by a character that is replaced, added or left out.
+fn differ_in_one(one: &str, other: &str) -> bool {
+    let same = one.chars().zip(other.chars()).take_while(|(a, b)| a == b);
+    let same = same.map(|(a, _)| a.len_utf8()).sum();
+    let skip = |text: &str| text[same..].chars().skip(1).collect::<String>();
+    let (rest, other_rest) = (skip(one), skip(other));
+    rest == other_rest || rest == other[same..] || one[same..] == other_rest
 }

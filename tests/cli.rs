@@ -353,3 +353,75 @@ fn a_unix_socket_is_asked_like_an_address() {
     fs::remove_file(&path).unwrap();
     bench.exits(&format!("reload --admin unix:{}", path.display()), 3);
 }
+
+#[test]
+fn explain_says_cause_proof_and_remedies_in_the_language_asked_for() {
+    let bench = Bench::new();
+    let (said, _) = bench.exits("explain r02 P09 --lang en", 0);
+    let parts = [
+        "R02  a loopback address: every host that reads it finds itself\n\nProof\n",
+        "\nWhat helps\n  1. Let the server listen on an address",
+        "         server.WithServiceAddr(&net.TCPAddr{",
+        "P09  it closes connections that are idle",
+        "         resend_unacknowledged = true",
+    ];
+    for part in parts {
+        assert!(said.contains(part), "{part}\n{said}");
+    }
+    let (said, _) = bench.exits("explain R02 --lang zh", 0);
+    assert!(said.starts_with("R02  回环地址：每台读到它的主机找到的都是自己\n"));
+    let (all, _) = bench.exits("explain --lang en", 0);
+    let codes = all
+        .lines()
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    assert_eq!(codes.count(), tidegate::finding::Code::ALL.len(), "{all}");
+}
+
+#[test]
+fn explain_speaks_the_locales_language() {
+    let says = |set: &[(&str, &str)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+        for name in ["LC_ALL", "LC_MESSAGES", "LANG"] {
+            command.env_remove(name);
+        }
+        let output = command
+            .envs(set.iter().copied())
+            .args(["explain", "E06"])
+            .output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    };
+    assert!(says(&[]).starts_with("E06  etcd is slow"));
+    assert!(says(&[("LANG", "zh_CN.UTF-8")]).starts_with("E06  etcd 很慢"));
+    assert!(
+        says(&[("LANG", "zh_CN.UTF-8"), ("LC_ALL", "C.UTF-8")]).starts_with("E06  etcd is slow")
+    );
+}
+
+#[test]
+fn explain_refuses_a_code_that_is_none_and_names_the_nearest() {
+    let bench = Bench::new();
+    let (printed, told) = bench.exits("explain R02 R2", 2);
+    assert!(printed.is_empty());
+    assert!(
+        told.contains("there is no finding \"R2\", the nearest: R02, R12, R20"),
+        "{told}"
+    );
+}
+
+#[test]
+fn explain_has_a_form_for_programs() {
+    let bench = Bench::new();
+    let (printed, _) = bench.exits("explain R01 --json --lang en", 0);
+    let said: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    let finding = &said["findings"][0];
+    assert_eq!(finding["code"], "R01");
+    assert_eq!(finding["note"], false);
+    let paste = "KITEX_IP_TO_REGISTRY=HOST_IP\nKITEX_PORT_TO_REGISTRY=PORT";
+    assert_eq!(finding["remedies"][0]["paste"], paste);
+    let (all, _) = bench.exits("explain --json", 0);
+    let all: serde_json::Value = serde_json::from_str(&all).unwrap();
+    assert_eq!(
+        all["findings"].as_array().unwrap().len(),
+        tidegate::finding::Code::ALL.len()
+    );
+}

@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tidegate::config::{Config, Preset};
+use tidegate::finding::{Code, Lang};
 use tidegate::outcome::{Again, Blame, Outcome, Outcomes, Told};
-use tidegate::registry::{Class, Code};
+use tidegate::registry::Class;
 use toml::{Table, Value};
 
 const READMES: [&str; 2] = ["README.md", "README.zh-CN.md"];
@@ -309,11 +310,10 @@ fn told(told: Told) -> &'static str {
 }
 
 #[test]
-fn both_readmes_name_every_outcome_class_and_finding() {
+fn both_readmes_name_every_outcome_and_class() {
     let outcomes = Outcome::ALL.iter().map(|outcome| outcome.label());
     let classes = Class::ALL.iter().map(|class| class.label());
-    let codes = Code::ALL.iter().map(|code| code.label());
-    let names: Vec<_> = outcomes.chain(classes).chain(codes).collect();
+    let names: Vec<_> = outcomes.chain(classes).collect();
     for readme in READMES {
         let text = read(readme);
         for name in &names {
@@ -326,31 +326,40 @@ fn both_readmes_name_every_outcome_class_and_finding() {
 }
 
 #[test]
-fn a_finding_is_explained_in_the_words_of_the_code() {
-    let text = read("README.md");
-    let flowing = text.replace('\n', " ");
-    for code in Code::ALL {
-        let line = format!("| `{}` | {} | ", code.label(), code.cause());
-        // Named in a sentence instead: nothing finds it today.
-        let reserved = flowing.contains(&format!("`{}` (", code.label()));
-        assert!(
-            text.contains(&line) != reserved,
-            "README.md, {code}: {}",
-            code.cause()
-        );
-    }
-    // What an address's class alone is, is found today.
-    for code in Class::ALL.iter().filter_map(|class| class.code()) {
-        assert!(
-            text.contains(&format!("| `{code}` | ")),
-            "{code} has no row"
-        );
+fn every_finding_has_its_row_with_the_cause_that_the_code_has() {
+    let documents = [
+        ("docs/findings.md", Lang::En),
+        ("docs/findings.zh-CN.md", Lang::Zh),
+    ];
+    for (document, lang) in documents {
+        let text = read(document);
+        for code in Code::ALL {
+            let row = row(&text, code.label());
+            let cause = format!("| `{code}` | {} | ", code.text(lang).cause);
+            assert!(row.starts_with(&cause), "{document}: {row}\nis not {cause}");
+            assert_eq!(row.split(" | ").count(), 4, "{document}: {row}");
+            let note = text
+                .lines()
+                .any(|line| line.starts_with("`R10`") && line.contains(&format!("`{code}`")));
+            assert_eq!(note, code.is_note(), "{document}: {code} as a note");
+        }
+        let rows = text.lines().filter(|line| line.starts_with("| `")).count();
+        assert_eq!(rows, Code::ALL.len(), "{document}");
     }
 }
 
 #[test]
 fn the_two_readmes_have_the_same_shape() {
-    let [one, other] = READMES.map(read);
+    same_shape(READMES);
+}
+
+#[test]
+fn the_two_pages_of_findings_have_the_same_shape() {
+    same_shape(["docs/findings.md", "docs/findings.zh-CN.md"]);
+}
+
+fn same_shape(documents: [&str; 2]) {
+    let [one, other] = documents.map(read);
     for language in ["toml", "go", "sh", "promql"] {
         let count = |text: &str| blocks(text, language).len();
         assert_eq!(count(&one), count(&other), "blocks of {language}");

@@ -91,3 +91,45 @@ fn what_is_to_be_pasted_is_the_same_in_both_languages() {
         assert_eq!(en, zh, "{code}");
     }
 }
+
+#[test]
+fn a_code_is_read_in_any_case_and_a_wrong_one_is_told_the_nearest() {
+    assert_eq!("r02".parse(), Ok(Code::R02));
+    let cases = [
+        ("R2", ", the nearest: R02, R12, R20; "),
+        ("R99", ", the nearest: R09, R19; "),
+        ("02", ", the nearest: R02, P02, E02; "),
+        ("P011", ", the nearest: P01, P11; "),
+        ("loopback", ": codes are a letter and two digits, "),
+        ("", ": codes are"),
+        ("回环", ": codes are"),
+    ];
+    for (word, said) in cases {
+        let error = word.parse::<Code>().unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+}
+
+#[test]
+fn lines_fit_and_lose_nothing() {
+    let text = "一个地址（127.0.0.1）：每台主机找到的，都是自己。 By hand, or not:\n\tss -ltnp  'sport = :1'\nEnd";
+    for width in 8..60 {
+        let lines = wrap(text, width);
+        let pasted = lines.iter().find(|line| line.contains("ss -ltnp")).unwrap();
+        assert_eq!(pasted, "    ss -ltnp  'sport = :1'");
+        let words = lines.iter().filter(|line| !line.starts_with("    "));
+        for line in words.clone() {
+            let long_word = line.contains("127.0.0.1");
+            let columns = unicode_width::UnicodeWidthStr::width(line.as_str());
+            assert!(columns <= width || long_word, "{width}: {line:?}");
+            assert!(
+                !line.starts_with(['，', '。', '：', '）']),
+                "{width}: {line:?}"
+            );
+        }
+        let squeezed = |text: &str| text.replace([' ', '\n', '\t'], "");
+        let kept: String = lines.iter().map(|line| squeezed(line)).collect();
+        assert_eq!(kept, squeezed(text));
+    }
+    assert_eq!(wrap("one two three", 8), ["one two", "three"]);
+}

@@ -2,18 +2,23 @@
 //! answer.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+use self::ranges::{in_container_range, in_machine_range, is_link_local, is_private, is_shared};
 use super::{Address, Code, DialAddr};
 use crate::metadata::forbidden;
 
+mod interface;
+mod ranges;
 #[cfg(test)]
 mod tests;
+
+pub use interface::Interface;
 
 /// The kinds of address. [`Class::suspicious`] and [`Class::dialable`] say what follows from each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -123,17 +128,6 @@ impl Class {
             | Class::Unresolvable => false,
         }
     }
-}
-
-/// An address of one of this host's network interfaces.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Interface {
-    /// Its name, `eth0`.
-    pub name: String,
-    /// The address.
-    pub ip: IpAddr,
-    /// The length of its network's prefix, in bits.
-    pub prefix_len: u8,
 }
 
 /// What classification must know of this host. Plain data; changes are swapped in.
@@ -257,44 +251,6 @@ impl Host {
     }
 }
 
-impl Interface {
-    fn holds(&self, ip: IpAddr) -> bool {
-        match (self.ip, ip) {
-            (IpAddr::V4(own), IpAddr::V4(ip)) => in_v4(ip, own, self.prefix_len),
-            (IpAddr::V6(own), IpAddr::V6(ip)) => {
-                let shift = 128_u32.saturating_sub(u32::from(self.prefix_len));
-                u128::from(own).checked_shr(shift) == u128::from(ip).checked_shr(shift)
-            }
-            _ => false,
-        }
-    }
-
-    /// Whether its name is one that container engines, their networks and virtual machines give: its own network is
-    /// theirs. `br-…` is a network of Docker's; `vEthernet (External)` would carry the host's own address.
-    fn is_container_bridge(&self) -> bool {
-        const NAMES: [&str; 11] = [
-            "docker", "br-", "cni", "cbr", "podman", "flannel", "cali", "weave", "lxc", "virbr",
-            "nerdctl",
-        ];
-        NAMES.iter().any(|name| self.name.starts_with(name)) || self.leads_to_a_machine()
-    }
-
-    /// Whether it leads to the virtual machine in which a laptop's containers run: WSL2 and Hyper-V on Windows, vmnet
-    /// on macOS (`bridge0` is Thunderbolt's), lima and colima.
-    fn leads_to_a_machine(&self) -> bool {
-        const NAMES: [&str; 7] = [
-            "vEthernet (WSL",
-            "vEthernet (Default Switch)",
-            "vEthernet (nat)",
-            "bridge10",
-            "vmenet",
-            "lima",
-            "colima",
-        ];
-        NAMES.iter().any(|name| self.name.starts_with(name))
-    }
-}
-
 /// The class of an address on this host. A name that is not resolved yet is
 /// [`Class::Unresolvable`]; once it is, each of its addresses has a class of its own.
 #[must_use]
@@ -336,63 +292,10 @@ fn classify_socket(socket: SocketAddr, host: &Host) -> Class {
     Class::Public
 }
 
-fn is_link_local(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_unicast_link_local(),
-    }
-}
-
-fn is_private(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_private(),
-        IpAddr::V6(ip) => ip.is_unique_local(),
-    }
-}
-
-/// RFC 6598, shared by carriers and by VPNs.
-fn is_shared(ip: IpAddr) -> bool {
-    matches!(ip, IpAddr::V4(ip) if in_v4(ip, Ipv4Addr::new(100, 64, 0, 0), 10))
-}
-
 /// An interface's own network says more than a well-known range: a company may use 10.244.0.0/16.
 fn is_container(ip: IpAddr, host: &Host) -> bool {
     match host.on_link(ip) {
         Some(interface) => interface.is_container_bridge(),
         None => in_container_range(ip) || in_machine_range(ip) && host.has_a_machine(),
     }
-}
-
-/// The defaults of Docker (`docker0` and the first user networks), podman, flannel, and k3s. Not all that Docker may
-/// take (172.17.0.0 to 172.31.255.255, 192.168.0.0/16): companies use those as well.
-fn in_container_range(ip: IpAddr) -> bool {
-    const RANGES: [(Ipv4Addr, u8); 5] = [
-        (Ipv4Addr::new(172, 17, 0, 0), 16),
-        (Ipv4Addr::new(172, 18, 0, 0), 15),
-        (Ipv4Addr::new(10, 88, 0, 0), 16),
-        (Ipv4Addr::new(10, 244, 0, 0), 16),
-        (Ipv4Addr::new(10, 42, 0, 0), 16),
-    ];
-    is_in(ip, &RANGES)
-}
-
-/// The networks inside the virtual machines of Docker Desktop, lima and colima, and `podman machine`: no interface of
-/// the host is in them. So common as home networks that they count only where there is such a machine.
-fn in_machine_range(ip: IpAddr) -> bool {
-    const RANGES: [(Ipv4Addr, u8); 3] = [
-        (Ipv4Addr::new(192, 168, 65, 0), 24),
-        (Ipv4Addr::new(192, 168, 5, 0), 24),
-        (Ipv4Addr::new(192, 168, 127, 0), 24),
-    ];
-    is_in(ip, &RANGES)
-}
-
-fn is_in(ip: IpAddr, ranges: &[(Ipv4Addr, u8)]) -> bool {
-    let IpAddr::V4(ip) = ip else { return false };
-    ranges.iter().any(|&(range, len)| in_v4(ip, range, len))
-}
-
-fn in_v4(ip: Ipv4Addr, network: Ipv4Addr, prefix_len: u8) -> bool {
-    let shift = 32_u32.saturating_sub(u32::from(prefix_len));
-    u32::from(ip).checked_shr(shift) == u32::from(network).checked_shr(shift)
 }

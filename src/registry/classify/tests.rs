@@ -191,8 +191,11 @@ fn a_prefix_of_any_length_never_panics() {
     }
 }
 
+/// An interface's name, address, and length of the prefix.
+type Made = (&'static str, &'static str, u8);
+
 /// What an address is on a host with these interfaces, and which finding.
-fn on(interfaces: &[(&str, &str, u8)], address: &str) -> (Class, Option<Code>) {
+fn on(interfaces: &[Made], address: &str) -> (Class, Option<Code>) {
     let interfaces = interfaces
         .iter()
         .map(|(name, ip, len)| interface(name, ip, *len));
@@ -202,14 +205,14 @@ fn on(interfaces: &[(&str, &str, u8)], address: &str) -> (Class, Option<Code>) {
     (class, host.code(class, socket.ip()))
 }
 
-const WINDOWS: [(&str, &str, u8); 4] = [
+const WINDOWS: [Made; 4] = [
     ("Wi-Fi", "192.168.1.20", 24),
     ("vEthernet (WSL (Hyper-V firewall))", "172.29.64.1", 20),
     ("vEthernet (Default Switch)", "172.20.16.1", 20),
     ("vEthernet (External)", "10.1.2.3", 24),
 ];
 
-const MACOS: [(&str, &str, u8); 4] = [
+const MACOS: [Made; 4] = [
     ("en0", "192.168.1.20", 24),
     ("bridge0", "10.9.0.1", 24),
     ("bridge100", "192.168.64.1", 24),
@@ -218,7 +221,7 @@ const MACOS: [(&str, &str, u8); 4] = [
 
 #[test]
 fn the_networks_of_a_laptops_virtual_machines_are_container_networks() {
-    let cases: [(&[(&str, &str, u8)], &str); 7] = [
+    let cases: [(&[Made], &str); 7] = [
         (&WINDOWS, "172.29.70.7:8888"),
         (&WINDOWS, "172.20.17.9:8888"),
         (&[("vEthernet (WSL)", "172.27.0.1", 20)], "172.27.3.4:8888"),
@@ -259,7 +262,7 @@ fn the_network_inside_a_virtual_machine_is_one_only_where_there_is_a_machine() {
 fn a_company_network_in_what_docker_may_take_is_private() {
     let docker = [("eth0", "10.0.3.7", 24), ("br-91ab", "172.21.0.1", 16)];
     let office = [("eth0", "172.20.3.7", 16), ("docker0", "172.17.0.1", 16)];
-    let cases: [(&[(&str, &str, u8)], &str); 6] = [
+    let cases: [(&[Made], &str); 6] = [
         (&docker, "172.20.0.5:8888"),
         (&docker, "172.31.0.5:8888"),
         (&docker, "192.168.16.5:8888"),
