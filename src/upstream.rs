@@ -235,8 +235,8 @@ impl Pool {
         {
             let mut idle = self.idle.lock();
             // The oldest stand in front.
-            let is_old = |c: &&Box<Conn>| c.idle(now) >= idle_timeout;
-            let n = idle.iter().take_while(is_old).count();
+            let old_ones = idle.iter().take_while(|c| c.idle(now) >= idle_timeout);
+            let n = old_ones.count();
             old = idle.drain(..n).collect();
             let some = ..idle.len().min(LOOKED_AT);
             let is_closed = |c: &mut Box<Conn>| c.is_readable() && c.closed_after(now).is_some();

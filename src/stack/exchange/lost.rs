@@ -29,7 +29,12 @@ impl Wire {
         }
     }
 
+    /// What answers there, where that is known for sure. Bytes that nobody knows may be a broken reply's: they are no
+    /// other protocol's, and a reply is quoted to nobody.
     fn told_protocol(&self, spoke: &Spoke) -> Option<String> {
+        if matches!(spoke, Spoke::Other(_)) {
+            return None;
+        }
         let endpoint = self.place.as_ref()?.endpoint();
         Some(self.request.target.cluster.speaks(endpoint, spoke))
     }
