@@ -36,6 +36,7 @@ pub(crate) async fn target(now: Instant) -> Target {
             revision,
             tags: Tags::default(),
             here: true,
+            origin: Arc::default(),
         });
         // Listens to the end of the process, and need not accept: no byte is ever sent.
         std::mem::forget(listener);
