@@ -229,7 +229,7 @@ impl Pool {
     }
 
     /// Closes what has been idle for too long, and what the peer has closed meanwhile, as far as that is known without
-    /// a system call: of the [`LOOKED_AT`] that are idle longest.
+    /// a system call: of the 32 that are idle longest.
     pub fn sweep(&self, now: Instant, idle_timeout: Duration) -> Option<Swept> {
         let (old, gone): (Vec<_>, Vec<_>);
         {

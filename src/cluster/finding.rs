@@ -1,7 +1,7 @@
 //! What is found wrong with a service's endpoints: told to callers, to the log, and in `tidegate_findings`.
 //!
 //! What a registration is by itself is known from the start, so that the very first failing caller reads it. The rest is
-//! learned from the connects and tries that fail, and from one look at the address ([`look`]).
+//! learned from the connects and tries that fail, and from one look at the address (`look`).
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Network namespaces: a host of one's own, with its own addresses and firewall.
 //!
 //! As root by `unshare -n`, else by `unshare -Urn`, where one is root within and nobody outside.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::print_stderr)]
 
 use std::future::Future;
 use std::io::{BufRead, BufReader, Write};
