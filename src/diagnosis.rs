@@ -123,9 +123,10 @@ fn at_the_address(facts: &Facts<'_>, seen: &Seen) -> Vec<Code> {
     }
 }
 
-/// A private address of a network that is not this host's, where no better word for that range is known.
+/// A private address of a network that is not this host's, where nothing better is known of why there is no way.
 fn is_elsewhere(facts: &Facts<'_>) -> bool {
-    facts.class == Class::Private && !facts.on_link && !facts.registered.contains(&Code::R06)
+    let is_told = |code| matches!(code, &Code::R06 | &Code::R18);
+    facts.class == Class::Private && !facts.on_link && !facts.registered.iter().any(is_told)
 }
 
 fn at_the_server(seen: &Seen, connect: Duration) -> Vec<Code> {

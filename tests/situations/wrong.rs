@@ -38,7 +38,7 @@ const fn wrong(
 /// By the address alone, or by what a connect from the caller's host comes to.
 const SITUATIONS: [Situation; 25] = [
     wrong("loopback", "127.0.0.1:8890", &["R02", "P01"]),
-    wrong("v6-loopback", "[::1]:8890", &["R02"]),
+    wrong("v6-loopback", "[::1]:8890", &["R02", "P03"]),
     wrong("unspecified", "0.0.0.0:8888", &["R01"]),
     wrong("v6-unspecified", "[::]:8888", &["R01"]),
     wrong("no-port", "10.77.0.1:0", &["R01"]),
@@ -120,7 +120,7 @@ async fn odd_entries(lab: &mut Lab) -> [(&'static str, &'static [&'static str]);
         ("unreadable", &["R09"]),
         ("network", &["R15"]),
         ("socket", &["R19"]),
-        ("no-ipv6", &["R18"]),
+        ("no-ipv6", &["R18", "P03"]),
         ("no-lease", &["P01", "R12"]),
     ]
 }
