@@ -23,6 +23,7 @@ use crate::registry::survey::Survey;
 use crate::registry::{DialAddr, Host};
 
 pub mod case;
+pub mod helps;
 pub mod here;
 pub mod json;
 pub(crate) mod page;
