@@ -85,6 +85,44 @@ async fn control_characters_of_a_registry_never_reach_the_terminal() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_helps_with_an_entry_that_cannot_be_read_is_printed() {
+    let etcd = Etcd::start().await;
+    let key = format!("{PREFIX}/item/10.0.0.1:1");
+    etcd.put(&key, "x").await;
+    let folder = tempfile::tempdir().unwrap();
+    let answer = run(&folder, &["doctor", "--etcd", &etcd.url()]).await;
+    let delete = format!("etcdctl del '{key}'");
+    assert!(
+        answer.out.contains("  R09") && answer.out.contains(&delete),
+        "{answer:?}"
+    );
+    let args = ["doctor", "--json", "--etcd", &etcd.url()];
+    let report = run(&folder, &args).await.json();
+    let helps = &report["services"][0]["skipped"][0]["remedies"];
+    assert_eq!(helps[0]["code"], "R09", "{report:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_of_etcd_is_said_of_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "[[registry]]\nname = 'file'\nkind = 'file'\npath = 'items.toml'\n";
+    std::fs::write(folder.path().join("tidegate.toml"), config).unwrap();
+    let missing = run(&folder, &["doctor"]).await;
+    assert_eq!(missing.code, 3, "{missing:?}");
+    assert!(
+        missing.out.contains("cannot be read") && !missing.out.contains("E01"),
+        "{missing:?}"
+    );
+
+    let items = "[[instance]]\nservice = 'item'\naddress = '0.0.0.0:8888'\n";
+    std::fs::write(folder.path().join("items.toml"), items).unwrap();
+    let wrong = run(&folder, &["doctor"]).await;
+    assert_eq!(wrong.code, 1, "{wrong:?}");
+    assert!(wrong.out.contains("Correct the entry at "), "{wrong:?}");
+    assert!(!wrong.out.contains("etcd"), "{wrong:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn colours_are_there_when_asked_for() {
     let server = Server::start(Act::Echo).await.unwrap();
     let etcd = etcd_with(&server.address().to_string()).await;

@@ -238,7 +238,7 @@ async fn one_look_reads_the_file_without_watching_it() {
         path: path.clone(),
     });
     let failed = registry.survey(Ask::default()).await.failed.unwrap();
-    assert_eq!(failed.step, "file");
+    assert_eq!((failed.step, failed.code), ("file", None));
     assert!(failed.text.contains("items.toml"), "{}", failed.text);
 
     std::fs::write(&path, text(&["10.0.0.1:1", "10.0.0.2:1"])).unwrap();
@@ -260,4 +260,28 @@ async fn one_look_reads_the_file_without_watching_it() {
     std::fs::write(&path, "[[instance]]\naddress = 1\n").unwrap();
     let broken = registry.survey(Ask::default()).await.failed.unwrap();
     assert!(broken.text.contains("items.toml:"), "{}", broken.text);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_pipe_a_device_and_a_file_without_end_are_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let large = folder.path().join("large.toml");
+    let file = std::fs::File::create(&large).unwrap();
+    file.set_len(MAX_FILE + 1).unwrap();
+    for (path, why) in [
+        (pipe, "no regular file"),
+        ("/dev/zero".into(), "no regular file"),
+        (folder.path().to_owned(), "no regular file"),
+        (large, "larger than 32 MiB"),
+    ] {
+        let name = "file".to_owned();
+        let registry = FileRegistry::unwatched(FileOptions { name, path });
+        let look = timeout(PATIENCE, registry.survey(Ask::default()));
+        let failed = look.await.unwrap().failed.unwrap();
+        assert!(failed.text.contains(why), "{}", failed.text);
+    }
 }
