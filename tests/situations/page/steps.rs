@@ -85,32 +85,17 @@ pub fn has(said: &str, shown: &str) -> bool {
         && !words(shown).is_empty()
 }
 
-/// What does not differ from run to run: numbers and their units are masked, and lines may break elsewhere.
+/// What does not differ from run to run: quantities are masked, and lines may break elsewhere.
 fn words(text: &str) -> String {
-    const UNITS: [&str; 6] = ["ns", "us", "µs", "ms", "min", "s"];
     let mut out = String::new();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        let number = rest.len()
-            - rest
-                .trim_start_matches(|c: char| c.is_ascii_digit() || ".:".contains(c))
-                .len();
-        if c.is_ascii_digit() && number > 0 {
-            let (digits, behind) = rest.split_at(number);
-            let unit = UNITS.iter().find_map(|unit| {
-                let after = behind.trim_start_matches(' ').strip_prefix(unit)?;
-                (!after.starts_with(|c: char| c.is_ascii_alphanumeric())).then_some(after)
-            });
-            match unit {
-                Some(after) => {
-                    out.push('#');
-                    rest = after;
-                }
-                None => {
-                    out.push_str(digits);
-                    rest = behind;
-                }
-            }
+        if c.is_ascii_digit() {
+            let behind = rest.trim_start_matches(|c: char| c.is_ascii_digit() || ".:-".contains(c));
+            let number = &rest[..rest.len() - behind.len()];
+            let (shown, after) = masked(number, behind);
+            out.push_str(&shown);
+            rest = after;
         } else {
             if !c.is_whitespace() {
                 out.push(c);
@@ -119,4 +104,34 @@ fn words(text: &str) -> String {
         }
     }
     out
+}
+
+/// A number as it is compared, and what stands behind it and its unit.
+fn masked<'a>(number: &str, behind: &'a str) -> (String, &'a str) {
+    const UNITS: [&str; 7] = ["ns", "us", "µs", "ms", "min", "s", "Z"];
+    let unit = UNITS.iter().find_map(|unit| {
+        let after = behind.trim_start_matches(' ').strip_prefix(unit)?;
+        (!after.starts_with(|c: char| c.is_ascii_alphanumeric())).then_some(after)
+    });
+    let ephemeral = number.rsplit_once(':').filter(|(_, port)| {
+        let port = port.parse::<u16>();
+        port.is_ok_and(|it| it >= 32_768)
+    });
+    match (unit, ephemeral) {
+        (Some(after), _) => ("#".to_owned(), after),
+        // The first instant, which may be 0, and the day.
+        _ if behind.trim_start().starts_with('·') || is_day(number) => ("#".to_owned(), behind),
+        (None, Some((host, _))) => (format!("{host}:#"), behind),
+        (None, None) => (number.to_owned(), behind),
+    }
+}
+
+/// `11-25`.
+fn is_day(number: &str) -> bool {
+    let parts = number.split_once('-');
+    parts.is_some_and(|(month, day)| {
+        [month, day]
+            .iter()
+            .all(|it| it.len() == 2 && it.parse::<u8>().is_ok())
+    })
 }

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::time::sleep;
 
 use crate::lab::{Lab, PREFIX, Running, output, sh, value};
-use crate::servers::{program, thrift};
+use crate::servers::{answers, thrift};
 
 /// Kitex's.
 const TTL: i64 = 60;
@@ -26,6 +26,10 @@ reply = read.read(struct.unpack('>I', read.read(4))[0])
 body = reply[len(head):]
 print(body[7:7 + struct.unpack('>I', body[3:7])[0]].decode() if reply[3] == 3 else 'ok')
 "#;
+
+/// What Go's HTTP server answers to what is no HTTP.
+const HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
+                      Connection: close\r\n\r\n400 Bad Request";
 
 /// What is so just now.
 pub struct World {
@@ -69,9 +73,7 @@ impl World {
                 self.register("item", "10.77.0.1:8888").await;
             }
             "http" => {
-                let args = ["-m", "http.server", "8080"];
-                let http = program("10.77.0.1:8080", "python3", &args).await;
-                self.servers.push(Box::new(http));
+                answers("10.77.0.1:8080", HTTP).await;
                 self.register("item", "10.77.0.1:8080").await;
             }
             "idle" => {
