@@ -68,6 +68,13 @@ impl World {
                 self.serve("10.77.0.1:8899").await;
                 self.register("item", "10.77.0.1:8899").await;
             }
+            "far" => {
+                // Every first SYN is lost, so that a connect takes a second.
+                let lost = "--syn -m statistic --mode nth --every 2 --packet 0 -j DROP";
+                sh(&format!("iptables -w -A INPUT -p tcp --dport 8888 {lost}"));
+                self.serve("10.77.0.1:8888").await;
+                self.register("item", "10.77.0.1:8888").await;
+            }
             "refused" => {
                 self.serve("127.0.0.1:8888").await;
                 self.register("item", "10.77.0.1:8888").await;
