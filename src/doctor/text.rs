@@ -113,11 +113,22 @@ fn service(page: &mut Page, it: &ServiceReport, lang: Lang) {
 fn wholes(page: &mut Page, service: &str, all: &[Whole], lang: Lang) {
     for it in all {
         let (colour, mark) = mark(it.code.is_note());
-        page.marked(
-            colour,
-            mark,
-            &format!("{} {}", it.code, words::whole(service, it, lang)),
-        );
+        let unread = words::unread(it, lang);
+        let (head, said) = match &unread {
+            Some((step, said)) => {
+                let cause = it.code.text(lang).cause;
+                let head = match lang {
+                    Lang::En => format!("{cause}; {step}"),
+                    Lang::Zh => format!("{cause}；{step}"),
+                };
+                (head, Some(said))
+            }
+            None => (words::whole(service, it, lang), None),
+        };
+        page.marked(colour, mark, &format!("{} {head}", it.code));
+        if let Some(said) = said {
+            page.wrapped(4, said);
+        }
         remedies(page, &it.remedies(service, lang), REMEDIES.0);
     }
 }

@@ -22,7 +22,7 @@ pub(crate) use say;
 
 mod whole;
 
-pub use whole::whole;
+pub use whole::{unread, whole};
 
 /// What `doctor` does, said before anything else.
 #[must_use]

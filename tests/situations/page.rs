@@ -30,6 +30,24 @@ fn the_chinese_page_says_what_is_really_said() {
     inside(name, || walk(CHINESE));
 }
 
+#[test]
+fn quantities_and_line_breaks_may_differ_and_words_and_addresses_may_not() {
+    let said = "item: 1 registered\n  10.77.0.1:8888  lease 9s of 60s  refused after 1.2ms\n  R21 left over\n";
+    let like = [
+        "item: 1 registered\n  10.77.0.1:8888  lease 28s of 60s  refused\n      after 300us  R21 left over\n",
+        "…\nlease 1s of 60s\n…\nleft over\n",
+    ];
+    let unlike = [
+        "item: 2 registered\n",
+        "10.77.0.1:8889\n",
+        "R12 left over\n",
+        "left over\n…\nlease 9s\n",
+        "",
+    ];
+    assert!(like.iter().all(|shown| has(said, shown)));
+    assert!(unlike.iter().all(|shown| !has(said, shown)));
+}
+
 /// Does all that the page says, from its first line to its last.
 async fn walk(page: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(page);

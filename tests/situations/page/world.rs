@@ -68,6 +68,13 @@ impl World {
                 self.serve("10.77.0.1:8899").await;
                 self.register("item", "10.77.0.1:8899").await;
             }
+            "far" => {
+                // Every first SYN is lost, so that a connect takes a second.
+                let lost = "--syn -m statistic --mode nth --every 2 --packet 0 -j DROP";
+                sh(&format!("iptables -w -A INPUT -p tcp --dport 8888 {lost}"));
+                self.serve("10.77.0.1:8888").await;
+                self.register("item", "10.77.0.1:8888").await;
+            }
             "refused" => {
                 self.serve("127.0.0.1:8888").await;
                 self.register("item", "10.77.0.1:8888").await;
@@ -93,7 +100,7 @@ impl World {
                 self.put("/item/10.77.0.1:8888", "10.77.0.1:8888").await;
             }
             "left over" => {
-                self.lab.wait_for_half(self.old).await;
+                self.let_a_lease_run_down().await;
                 let key = format!("{PREFIX}/item/10.77.0.1:8888");
                 self.put_under(&key, "10.77.0.1:8888", self.old).await;
             }
@@ -108,6 +115,16 @@ impl World {
             }
             other => panic!("the page has an unknown situation: {other}"),
         }
+    }
+
+    /// To less than its half; one that is about to end is no use.
+    async fn let_a_lease_run_down(&mut self) {
+        let etcd = &mut self.lab.client;
+        let left = etcd.lease_time_to_live(self.old, None).await.unwrap();
+        if left.ttl() < TTL / 4 {
+            self.old = etcd.lease_grant(TTL, None).await.unwrap().id();
+        }
+        self.lab.wait_for_half(self.old).await;
     }
 
     async fn healthy(&mut self) {
