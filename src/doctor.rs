@@ -23,6 +23,7 @@ use crate::registry::survey::Survey;
 use crate::registry::{DialAddr, Host};
 
 pub mod case;
+pub mod helps;
 pub mod here;
 pub mod json;
 pub(crate) mod page;
@@ -70,7 +71,7 @@ pub async fn examine(
     let surveys = places::survey(&places, config, &asked.services).await;
     let mut cases = case::judge(config, &places, &surveys, &host).await;
     let mut looks = Looks::new();
-    round::look(&cases, &asked.plan, &mut looks, progress).await;
+    round::look(cases.iter(), &asked.plan, &mut looks, progress).await;
     settle(
         config, asked, &places, &host, &mut cases, &mut looks, progress,
     )
@@ -98,19 +99,20 @@ async fn settle(
         (case.place, case.seen.name.clone())
     });
     let surveys = places::survey_again(places, names).await;
-    let mut again = case::judge(config, places, &surveys, host).await;
-    for case in &again {
-        let before = cases.iter().find(|it| it.is_same(case));
-        before.into_iter().for_each(|it| it.forget(case, looks));
+    let again = case::judge(config, places, &surveys, host).await;
+    let again = again.into_iter().filter(Case::was_read);
+    let mut again: HashMap<_, Case> = again.map(|it| (it.id(), it)).collect();
+    for case in cases.iter() {
+        let now = again.get(&case.id());
+        now.into_iter().for_each(|now| case.forget(now, looks));
     }
-    round::look(&again, &asked.plan, looks, progress).await;
+    round::look(again.values(), &asked.plan, looks, progress).await;
     let mut gone = false;
     for case in cases.iter_mut() {
-        if let Some(at) = again
-            .iter()
-            .position(|it| it.is_same(case) && it.was_read())
-        {
-            *case = again.swap_remove(at);
+        if let Some(now) = again.remove(&case.id()) {
+            // What was there before the first look is not asked for twice.
+            let before = std::mem::replace(case, now);
+            case.seen.gone = before.seen.gone;
             gone |= case.is_empty();
         }
     }

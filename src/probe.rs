@@ -8,17 +8,21 @@
 use std::time::Duration;
 
 use crate::registry::DialAddr;
-use crate::upstream::Conn;
+use reach::Reached;
 
 mod call;
 mod idle;
 mod reach;
 mod recognise;
+mod slots;
 mod speech;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use recognise::line;
 pub use recognise::recognise;
+pub use slots::Slots;
+pub(crate) use speech::SEVEN;
 
 /// The method that is called where a call is asked for. No service has it; a generic server sees it.
 pub const NO_SUCH_METHOD: &str = "tidegate_doctor_no_such_method";
@@ -34,6 +38,9 @@ pub struct Plan {
     pub call: bool,
     /// Hold an idle connection for so long, to see whether the server closes it.
     pub idle: Option<Duration>,
+    /// How long the answer to seven bytes is waited for, besides four connect times; and two fifths of it a first word,
+    /// unasked, besides two connect times. What comes later is missed, and the address taken for a Thrift server's.
+    pub listen: Duration,
 }
 
 impl Default for Plan {
@@ -43,6 +50,7 @@ impl Default for Plan {
             answer: Duration::from_secs(1),
             call: false,
             idle: None,
+            listen: Duration::from_millis(300),
         }
     }
 }
@@ -51,10 +59,10 @@ impl Default for Plan {
 ///
 /// 1. Connects, by the same checks and the same way as a call does. A connect that is refused is tried again 250 ms and
 ///    750 ms after the first, so that a server in the middle of a restart is not accused; one that took longer than 50 ms
-///    is measured up to twice more. One that timed out is not repeated.
-/// 2. Listens for what a server says unasked, for 40 ms and two connect times. One that closes at once is connected to
+///    is measured up to twice more, on another connection. One that timed out is not repeated.
+/// 2. Listens for what a server says unasked, as long as `plan.listen` says. One that closes at once is connected to
 ///    once more; if that is closed as well it is [`Connect::Reset`]. A Kitex server over its connection limit does so.
-/// 3. Sends `16 03 01 FF FF 0D 0A` and listens for 100 ms and four connect times. TLS, HTTP/1 and Redis servers answer. A
+/// 3. Sends `16 03 01 FF FF 0D 0A` and listens for as long as `plan.listen` says. TLS, HTTP/1 and Redis servers answer. A
 ///    Kitex server waits for an eighth byte and sees the connection close instead, which is no error to it: v0.16.3 logs
 ///    nothing, with netpoll and with gonet; later ones warn, seldom, of `remote connection closed`. One of multiplexed
 ///    connections waits for twelve bytes and logs `error=EOF peer close`.
@@ -63,15 +71,22 @@ impl Default for Plan {
 ///    framed and the buffered one, too, where it multiplexes: it reads TTHeader only.
 /// 5. Where `plan.idle`, beside 2 to 4: holds a connection.
 ///
-/// At most two connections are open at once: in 1 the one that is kept and the one that is measured, later the one that
-/// is spoken on and the idle one. It ends by itself, whatever the server does, and may be dropped at any time.
+/// One connection is open at a time, or being made; beside the idle one, where the plan asks for that. It ends by itself,
+/// whatever the server does, and may be dropped at any time.
 pub async fn probe(addr: &DialAddr, plan: &Plan) -> Seen {
-    let (conn, took) = match reach::reach(addr, plan.connect).await {
+    probe_within(addr, plan, &Slots::new(2)).await
+}
+
+/// The same beside other probes: each connection waits until there is a slot for it, and has it as long as it is open.
+pub async fn probe_within(addr: &DialAddr, plan: &Plan, slots: &Slots) -> Seen {
+    let way = Way { addr, plan, slots };
+    let reached = match reach::reach(&way).await {
         Ok(reached) => reached,
         Err(connect) => return Seen::without(connect),
     };
-    let idle = async { Ok(idle::idle(addr, plan).await) };
-    match tokio::try_join!(talk(addr, plan, conn, took), idle) {
+    let took = reached.took;
+    let idle = async { Ok(idle::idle(&way).await) };
+    match tokio::try_join!(talk(&way, reached), idle) {
         Ok(((spoke, call), idle)) => Seen {
             connect: Connect::Open(took),
             spoke,
@@ -82,18 +97,23 @@ pub async fn probe(addr: &DialAddr, plan: &Plan) -> Seen {
     }
 }
 
+/// Where a probe goes, and within what.
+struct Way<'a> {
+    addr: &'a DialAddr,
+    plan: &'a Plan,
+    slots: &'a Slots,
+}
+
 /// Listens, asks and calls.
 async fn talk(
-    addr: &DialAddr,
-    plan: &Plan,
-    conn: Box<Conn>,
-    took: Duration,
+    way: &Way<'_>,
+    reached: Reached<'_>,
 ) -> Result<(Option<Spoke>, Option<Called>), Connect> {
-    let spoke = speech::speech(addr, conn, took, plan.connect).await?;
-    if spoke.is_some() || !plan.call {
+    let spoke = speech::speech(way, reached).await?;
+    if spoke.is_some() || !way.plan.call {
         return Ok((spoke, None));
     }
-    Ok(match call::call(addr, plan).await {
+    Ok(match call::call(way).await {
         call::Learned::Called(called) => (None, Some(called)),
         call::Learned::Foreign(spoke) => (Some(spoke), None),
         call::Learned::Nothing => (None, None),

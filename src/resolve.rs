@@ -135,7 +135,7 @@ pub enum Unread {
     #[error("{0}")]
     Registry(String),
     /// The registry could not be read.
-    #[error("{registry}: {} ({}, {})", fault.text, fault.step, fault.code)]
+    #[error("{registry}: {fault}")]
     Fault {
         /// Its name.
         registry: Arc<str>,

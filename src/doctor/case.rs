@@ -1,5 +1,6 @@
 //! One service as it was surveyed and judged, and what its findings are once its addresses were tried.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,10 +62,10 @@ pub async fn judge(
 }
 
 impl Case {
-    /// Whether it is the same service of the same place.
+    /// The same for the same service of the same place.
     #[must_use]
-    pub fn is_same(&self, other: &Case) -> bool {
-        self.place == other.place && self.seen.name == other.seen.name
+    pub fn id(&self) -> (usize, Arc<str>) {
+        (self.place, self.seen.name.clone())
     }
 
     /// Whether it could be read.
@@ -93,17 +94,23 @@ impl Case {
 
     /// Forgets what was seen at addresses that were registered again meanwhile, as `now` says.
     pub fn forget(&self, now: &Case, looks: &mut Looks) {
-        let revision = |case: &Case, dial: &DialAddr| {
-            let mut shown = case.members.shown.iter();
-            shown
-                .find(|it| it.dial.as_ref() == Some(dial))
-                .map(|it| it.instance.revision)
-        };
-        for dial in now.dials() {
-            if revision(self, dial) != revision(now, dial) {
+        let before = self.revisions();
+        for (dial, revision) in now.revisions() {
+            if before.get(dial) != Some(&revision) {
                 looks.remove(dial);
             }
         }
+    }
+
+    /// When what would be dialled was registered; of several registrations, the first.
+    fn revisions(&self) -> HashMap<&DialAddr, u64> {
+        let mut revisions = HashMap::new();
+        for shown in &self.members.shown {
+            if let Some(dial) = &shown.dial {
+                revisions.entry(dial).or_insert(shown.instance.revision);
+            }
+        }
+        revisions
     }
 
     /// What is reported of it.
@@ -119,6 +126,7 @@ impl Case {
             entries: self.entries(places, looks, host),
             unread: !self.was_read(),
             registry: places[self.place].name.clone(),
+            in_file: places[self.place].kind != "etcd",
             name: self.seen.name,
             skipped: self.seen.set.skipped,
             findings,

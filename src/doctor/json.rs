@@ -3,10 +3,11 @@
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use super::report::{Entry, RegistryReport, Report, ServiceReport, Summary, What, Whole};
+use super::helps::About;
+use super::report::{Entry, RegistryReport, Report, ServiceReport, Summary, Whole};
 use super::words;
 use crate::diagnosis::Lease;
-use crate::finding::remedy::{Remedy, Subject, remedies};
+use crate::finding::remedy::Remedy;
 use crate::finding::{Code, Lang};
 use crate::registry::survey::MemberSeen;
 
@@ -46,11 +47,15 @@ impl Serialize for Json<'_> {
 impl Serialize for In<'_, RegistryReport> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let Self(it, lang) = *self;
+        let about = About {
+            service: "",
+            in_file: it.kind == "file",
+        };
         let mut out = to.serialize_struct("Registry", 5)?;
         out.serialize_field("name", &*it.name)?;
         out.serialize_field("kind", it.kind)?;
         out.serialize_field("members", &Each(&it.members, lang))?;
-        out.serialize_field("findings", &Wholes("", &it.findings, lang))?;
+        out.serialize_field("findings", &Wholes(about, &it.findings, lang))?;
         out.serialize_field("left_out", &it.left_out)?;
         out.end()
     }
@@ -64,7 +69,7 @@ impl Serialize for In<'_, MemberSeen> {
         out.serialize_field("endpoint", &it.endpoint)?;
         let took = it.answer.as_ref().ok();
         out.serialize_field("took_seconds", &took.map(std::time::Duration::as_secs_f64))?;
-        out.serialize_field("code", &fault.map(|it| it.code))?;
+        out.serialize_field("code", &fault.and_then(|it| it.code))?;
         out.serialize_field("step", &fault.map(|it| it.step))?;
         out.serialize_field("said", &fault.map(|it| &it.text))?;
         out.serialize_field("advertises_loopback", &it.advertises_loopback)?;
@@ -80,11 +85,12 @@ impl Serialize for In<'_, ServiceReport> {
         out.serialize_field("registry", &*it.registry)?;
         out.serialize_field("registered", &it.registered())?;
         out.serialize_field("reachable", &it.count(super::report::Verdict::Reachable))?;
-        out.serialize_field("findings", &Wholes(&it.name, &it.findings, lang))?;
-        let skipped = it.skipped.iter().map(|it| Said {
-            key: Some(&it.key),
-            code: it.code,
-            said: &it.why,
+        out.serialize_field("findings", &Wholes(it.about(), &it.findings, lang))?;
+        let skipped = it.skipped.iter().map(|entry| Said {
+            key: &entry.key,
+            code: entry.code,
+            said: &entry.why,
+            remedies: Help::all(entry.code, &it.about().of_skipped(entry, lang)),
         });
         out.serialize_field("skipped", &skipped.collect::<Vec<_>>())?;
         out.serialize_field("instances", &Entries(it, lang))?;
@@ -94,24 +100,24 @@ impl Serialize for In<'_, ServiceReport> {
 
 #[derive(Serialize)]
 struct Said<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<&'a str>,
+    key: &'a str,
     code: Code,
     said: &'a str,
+    remedies: Vec<Help>,
 }
 
 /// The findings about a service, or about no service in particular.
-struct Wholes<'a>(&'a str, &'a [Whole], Lang);
+struct Wholes<'a>(About<'a>, &'a [Whole], Lang);
 
 impl Serialize for Wholes<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let Self(service, all, lang) = *self;
+        let Self(about, all, lang) = *self;
         to.collect_seq(all.iter().map(|it| {
-            let helps = it.remedies(service, lang);
+            let helps = |code| Help::all(code, &about.of_whole(it, lang));
             WholeJson {
                 code: it.code,
-                said: words::whole(service, it, lang),
-                remedies: helps.iter().map(|help| Help::new(it.code, help)).collect(),
+                said: words::whole(about.service, it, lang),
+                remedies: it.code.map_or(Vec::new(), helps),
             }
         }))
     }
@@ -119,7 +125,7 @@ impl Serialize for Wholes<'_> {
 
 #[derive(Serialize)]
 struct WholeJson {
-    code: Code,
+    code: Option<Code>,
     said: String,
     remedies: Vec<Help>,
 }
@@ -132,56 +138,13 @@ struct Help {
 }
 
 impl Help {
-    fn new(code: Code, it: &Remedy) -> Self {
-        Self {
+    fn all(code: Code, all: &[Remedy]) -> Vec<Self> {
+        let helps = all.iter().map(|it| Self {
             code,
             what: it.what.clone(),
             paste: it.paste.clone(),
-        }
-    }
-}
-
-impl Whole {
-    /// What helps, of this service.
-    #[must_use]
-    pub fn remedies(&self, service: &str, lang: Lang) -> Vec<Remedy> {
-        let mut subject = Subject {
-            service,
-            ..Subject::default()
-        };
-        match &self.what {
-            What::NoService {
-                nearest, elsewhere, ..
-            } => {
-                subject.nearest = nearest.as_deref();
-                subject.prefix = elsewhere.first().map(|it| &*it.prefix);
-            }
-            What::Nothing { elsewhere, .. } => {
-                subject.prefix = elsewhere.first().map(|it| &*it.prefix);
-            }
-            What::Begins(longer) => subject.nearest = longer.first().map(|it| &**it),
-            What::Unregistered(address) => subject.address = address,
-            What::Member { endpoint, .. }
-            | What::Advertises { endpoint, .. }
-            | What::Slow { endpoint, .. } => subject.address = endpoint,
-            What::Unread { .. } | What::Empty => {}
-        }
-        remedies(self.code, &subject, lang)
-    }
-}
-
-impl Entry {
-    /// What helps with one of its findings.
-    #[must_use]
-    pub fn remedies(&self, service: &str, code: Code, lang: Lang) -> Vec<Remedy> {
-        let subject = Subject {
-            service,
-            address: &self.instance().address,
-            key: &self.instance().key,
-            host: self.host,
-            ..Subject::default()
-        };
-        remedies(code, &subject, lang)
+        });
+        helps.collect()
     }
 }
 
@@ -192,7 +155,7 @@ impl Serialize for Entries<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let Self(service, lang) = *self;
         to.collect_seq(service.entries.iter().map(|entry| EntryJson {
-            service: &service.name,
+            about: service.about(),
             entry,
             lang,
         }))
@@ -200,7 +163,7 @@ impl Serialize for Entries<'_> {
 }
 
 struct EntryJson<'a> {
-    service: &'a str,
+    about: About<'a>,
     entry: &'a Entry,
     lang: Lang,
 }
@@ -230,9 +193,8 @@ impl Serialize for EntryJson<'_> {
 impl EntryJson<'_> {
     fn remedies(&self) -> Vec<Help> {
         let helps = |code: &Code| {
-            let all = self.entry.remedies(self.service, *code, self.lang);
-            let helps = all.iter().map(|it| Help::new(*code, it));
-            helps.collect::<Vec<_>>()
+            let all = self.about.of_entry(self.entry, *code, self.lang);
+            Help::all(*code, &all)
         };
         let accusing = self.entry.codes.iter().filter(|code| !code.is_note());
         accusing.flat_map(helps).collect()

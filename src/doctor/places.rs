@@ -1,7 +1,7 @@
 //! Where services are registered: the registries of a config, and the config itself.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::config::{self, Config, Source};
 use crate::discovery;
 use crate::finding::Code;
 use crate::registry::survey::{Ask, ServiceSeen, Survey};
-use crate::registry::{Fixed, Host, ReadSet, Registry};
+use crate::registry::{Fixed, Host, ReadSet, Registry, host_and_port};
 
 /// How long the name of a registry's host may take to resolve.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -81,30 +81,24 @@ async fn open_registry(config: &config::Registry, host: &Host) -> Result<Place, 
         }
         config::Registry::File(_) => ("file", None, Vec::new()),
     };
-    let is_here = |ip: IpAddr| ip.is_loopback() || host.has(ip);
+    // By the URLs as they stand, as a running tidegate does; or by what their names stand for, which only a look asks.
+    let is_named_here = !sockets.is_empty() && sockets.iter().all(|it| host.is_here(it.ip()));
     Ok(Place {
         name: config.name().clone(),
         kind,
         prefix,
         only: None,
-        alone: sockets.iter().all(|it| is_here(it.ip().to_canonical()))
-            && kind_is_local(kind, &sockets),
+        alone: registry.is_on(host) || is_named_here,
         at: sockets.first().copied(),
         registry,
     })
 }
 
-/// A file is on this host; of etcd that is known only once its members' addresses are.
-fn kind_is_local(kind: &str, sockets: &[SocketAddr]) -> bool {
-    kind == "file" || !sockets.is_empty()
-}
-
 /// What the hosts of these URLs stand for.
 async fn sockets(urls: &[String]) -> Vec<SocketAddr> {
     let found = urls.iter().map(|url| async move {
-        let authority = url.split_once("://").map_or(&**url, |(_, rest)| rest);
-        let authority = authority.split('/').next().unwrap_or(authority);
-        let found = timeout(PATIENCE, tokio::net::lookup_host(authority)).await;
+        let (host, port) = host_and_port(url);
+        let found = timeout(PATIENCE, tokio::net::lookup_host((&*host, port))).await;
         let found = found.ok().and_then(Result::ok);
         found.into_iter().flatten().collect::<Vec<_>>()
     });
@@ -129,7 +123,7 @@ pub async fn survey(
     surveys
 }
 
-/// The same for some services of some places. Nothing is looked for elsewhere.
+/// The same for some services of some places. Nothing is looked for elsewhere, nor what was there before.
 pub async fn survey_again(
     places: &[Place],
     names: impl Iterator<Item = (usize, Arc<str>)>,
@@ -149,9 +143,7 @@ async fn run(places: &[Place], asks: impl Iterator<Item = (usize, Ask)>) -> Vec<
 fn ask(place: &Place, config: &Config, services: &[Arc<str>]) -> Option<Ask> {
     if let Some(only) = &place.only {
         let is_asked = services.is_empty() || services.contains(only);
-        return is_asked.then(|| Ask {
-            services: vec![only.clone()],
-        });
+        return is_asked.then(|| Ask::of(vec![only.clone()]));
     }
     if services.is_empty() {
         return Some(Ask::default());
@@ -162,7 +154,7 @@ fn ask(place: &Place, config: &Config, services: &[Arc<str>]) -> Option<Ask> {
         Some(Source::Static(_)) => false,
     };
     let services: Vec<Arc<str>> = services.iter().filter(may_be_there).cloned().collect();
-    (!services.is_empty()).then_some(Ask { services })
+    (!services.is_empty()).then(|| Ask::of(services))
 }
 
 /// Services that the config names are looked at although they are not there; by name, where nobody may list them.
@@ -175,9 +167,9 @@ async fn name_configured(places: &[Place], config: &Config, surveys: &mut [(usiz
         let denied = survey
             .failed
             .as_ref()
-            .is_some_and(|it| it.code == Code::E03);
+            .is_some_and(|it| it.code == Some(Code::E03));
         if denied && !named.is_empty() {
-            *survey = place.registry.survey(Ask { services: named }).await;
+            *survey = place.registry.survey(Ask::of(named)).await;
         } else if survey.failed.is_none() {
             let is_new = |name: &Arc<str>| survey.services.iter().all(|it| it.name != *name);
             let new: Vec<Arc<str>> = named.into_iter().filter(is_new).collect();

@@ -39,10 +39,27 @@ pub struct RegistryReport {
 /// A finding about a service or a registry as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Whole {
-    /// Which finding it is.
-    pub code: Code,
+    /// Which finding it is; `None` of a registry that is a file and cannot be read, for which there is none.
+    pub code: Option<Code>,
     /// What was seen.
     pub what: What,
+}
+
+impl Whole {
+    /// Whether nothing is held against anyone by it.
+    #[must_use]
+    pub fn is_note(&self) -> bool {
+        self.code.is_some_and(Code::is_note)
+    }
+
+    /// What is said of it, its code in front.
+    #[must_use]
+    pub fn headed(&self, said: &str) -> String {
+        match self.code {
+            Some(code) => format!("{code} {said}"),
+            None => said.to_owned(),
+        }
+    }
 }
 
 /// What was seen of a service or a registry as a whole.
@@ -111,6 +128,8 @@ pub struct ServiceReport {
     pub name: Arc<str>,
     /// The registry's name, or `config`.
     pub registry: Arc<str>,
+    /// It stands in a file, or in the config.
+    pub in_file: bool,
     /// Findings about the service as a whole.
     pub findings: Vec<Whole>,
     /// Entries that could not be read as registrations.
@@ -211,7 +230,7 @@ impl ServiceReport {
     /// Whether anything of it is wrong.
     #[must_use]
     pub fn is_wrong(&self) -> bool {
-        self.findings.iter().any(|it| !it.code.is_note()) || self.count(Verdict::Wrong) > 0
+        self.findings.iter().any(|it| !it.is_note()) || self.count(Verdict::Wrong) > 0
     }
 }
 
@@ -257,7 +276,7 @@ impl Report {
             return BLIND;
         }
         let whole = self.registries.iter().flat_map(|it| &it.findings);
-        let is_wrong = whole.clone().any(|it| !it.code.is_note())
+        let is_wrong = whole.clone().any(|it| !it.is_note())
             || self.services.iter().any(ServiceReport::is_wrong);
         if is_wrong { WRONG } else { 0 }
     }

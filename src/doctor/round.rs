@@ -1,40 +1,57 @@
 //! The round: every address is tried once, some side by side.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 
 use super::case::Case;
 use super::{Looks, Progress};
-use crate::probe::{Plan, probe};
+use crate::probe::{Plan, Slots, probe_within};
 use crate::registry::DialAddr;
 
-/// Connections at one time, at most.
+/// Connections at one time, at most, also those that are being made.
 const CONNECTIONS: usize = 64;
+/// Probes at one time: more than there are connections, since one that was refused waits without.
+const PROBES: usize = 8 * CONNECTIONS;
+/// However many addresses there are, each is listened to for so long, besides its connect times.
+const SHORTEST: Duration = Duration::from_millis(60);
 
 /// Tries every address that would be dialled for these and was not tried yet. In no order, so that no subnet of black
 /// holes, which have neighbouring keys, is left to the end or holds up the rest.
-pub async fn look(cases: &[Case], plan: &Plan, looks: &mut Looks, progress: Progress<'_>) {
-    let dials: HashSet<&DialAddr> = cases.iter().flat_map(Case::dials).collect();
+pub async fn look(
+    cases: impl Iterator<Item = &Case>,
+    plan: &Plan,
+    looks: &mut Looks,
+    progress: Progress<'_>,
+) {
+    let dials: HashSet<&DialAddr> = cases.flat_map(Case::dials).collect();
     let new = dials.into_iter().filter(|it| !looks.contains_key(it));
     let mut new: Vec<&DialAddr> = new.collect();
     fastrand::shuffle(&mut new);
     let all = new.len();
-    let tried = stream::iter(new).map(|dial| async move { (dial, probe(dial, plan).await) });
-    let mut tried = tried.buffer_unordered(CONNECTIONS / plan.connections());
+    let plan = Plan {
+        listen: listen(plan.listen, all),
+        ..*plan
+    };
+    let (plan, slots) = (&plan, &Slots::new(CONNECTIONS));
+    let tried = stream::iter(new);
+    let tried = tried.map(|dial| async move { (dial, probe_within(dial, plan, slots).await) });
+    let mut tried = tried.buffer_unordered(PROBES);
+    let mut done = 0;
     while let Some((dial, seen)) = tried.next().await {
         looks.insert(dial.clone(), seen);
-        progress(looks.len().min(all), all);
+        done += 1;
+        progress(done, all);
     }
 }
 
-impl Plan {
-    /// How many connections a probe may have open at once.
-    #[must_use]
-    pub fn connections(&self) -> usize {
-        match self.idle {
-            Some(_) => 2,
-            None => 1,
-        }
-    }
+/// How long each of so many addresses is listened to: `patient` where all fit side by side, since a busy server is not to
+/// be missed; else its share of that.
+fn listen(patient: Duration, addresses: usize) -> Duration {
+    let rounds = u32::try_from(addresses.div_ceil(CONNECTIONS)).unwrap_or(u32::MAX);
+    (patient / rounds.max(1)).max(SHORTEST.min(patient))
 }
+
+#[cfg(test)]
+mod tests;

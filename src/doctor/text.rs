@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use super::helps::About;
 use super::page::{Colour, Page};
 use super::report::{Entry, RegistryReport, Report, ServiceReport, Verdict, Whole};
 use super::words::{self, More};
@@ -70,7 +71,10 @@ fn gravest(report: &Report) -> Option<Code> {
     let entries = services().flat_map(|it| &it.entries);
     let of_entries = entries.flat_map(|it| it.codes.iter().copied());
     let skipped = services().flat_map(|it| &it.skipped).map(|it| it.code);
-    let mut all = whole.map(|it| it.code).chain(of_entries).chain(skipped);
+    let mut all = whole
+        .filter_map(|it| it.code)
+        .chain(of_entries)
+        .chain(skipped);
     all.find(|it| !it.is_note())
 }
 
@@ -86,7 +90,11 @@ fn registry(page: &mut Page, it: &RegistryReport, lang: Lang) {
             );
         }
     }
-    wholes(page, "", &it.findings, lang);
+    let about = About {
+        service: "",
+        in_file: it.kind == "file",
+    };
+    wholes(page, about, &it.findings, lang);
     if it.left_out > 0 {
         page.wrapped(2, &words::left_out(it.left_out, lang));
     }
@@ -97,39 +105,49 @@ fn service(page: &mut Page, it: &ServiceReport, lang: Lang) {
     let reachable = it.count(Verdict::Reachable);
     let head = words::service(&it.name, &it.registry, it.registered(), reachable, lang);
     page.coloured(0, Colour::Head, &head);
-    wholes(page, &it.name, &it.findings, lang);
-    for skipped in &it.skipped {
-        page.marked(
-            Colour::Bad,
-            "✗",
-            &format!("{}  {}", plain(&skipped.key), skipped.code),
-        );
-        page.wrapped(6, &plain(&skipped.why));
-    }
+    wholes(page, it.about(), &it.findings, lang);
+    skipped(page, it, lang);
     wrong(page, it, lang);
     healthy(page, it, lang);
 }
 
-fn wholes(page: &mut Page, service: &str, all: &[Whole], lang: Lang) {
+/// The entries that are no registrations. What helps is said of the first of each finding.
+fn skipped(page: &mut Page, it: &ServiceReport, lang: Lang) {
+    let mut explained = Vec::new();
+    for entry in it.skipped.iter().take(LINES) {
+        let line = format!("{}  {}", plain(&entry.key), entry.code);
+        page.marked(Colour::Bad, "✗", &line);
+        page.wrapped(6, &plain(&entry.why));
+        if !explained.contains(&entry.code) {
+            explained.push(entry.code);
+            remedies(page, &it.about().of_skipped(entry, lang), REMEDIES.0);
+        }
+    }
+    if it.skipped.len() > LINES {
+        let more = it.skipped.len() - LINES;
+        page.wrapped(2, &words::more(more, More::Registrations, lang));
+    }
+}
+
+fn wholes(page: &mut Page, about: About<'_>, all: &[Whole], lang: Lang) {
     for it in all {
-        let (colour, mark) = mark(it.code.is_note());
-        let unread = words::unread(it, lang);
-        let (head, said) = match &unread {
-            Some((step, said)) => {
-                let cause = it.code.text(lang).cause;
+        let (colour, mark) = mark(it.is_note());
+        let (head, said) = match (words::unread(it, lang), it.code) {
+            (Some((step, said)), Some(code)) => {
+                let cause = code.text(lang).cause;
                 let head = match lang {
                     Lang::En => format!("{cause}; {step}"),
                     Lang::Zh => format!("{cause}；{step}"),
                 };
                 (head, Some(said))
             }
-            None => (words::whole(service, it, lang), None),
+            _ => (words::whole(about.service, it, lang), None),
         };
-        page.marked(colour, mark, &format!("{} {head}", it.code));
+        page.marked(colour, mark, &it.headed(&head));
         if let Some(said) = said {
-            page.wrapped(4, said);
+            page.wrapped(4, &said);
         }
-        remedies(page, &it.remedies(service, lang), REMEDIES.0);
+        remedies(page, &about.of_whole(it, lang), REMEDIES.0);
     }
 }
 
@@ -222,7 +240,7 @@ fn explain(page: &mut Page, service: &ServiceReport, entry: &Entry, lang: Lang) 
     let accusing = codes.iter().filter(|(_, code)| !code.is_note());
     for (at, (_, code)) in accusing.enumerate() {
         let most = if at == 0 { REMEDIES.0 } else { REMEDIES.1 };
-        remedies(page, &entry.remedies(&service.name, *code, lang), most);
+        remedies(page, &service.about().of_entry(entry, *code, lang), most);
     }
 }
 

@@ -53,7 +53,7 @@ fn registry(place: &Place, survey: &Survey) -> Vec<Whole> {
                 },
             }),
             Ok(took) if *took > SLOW => found.push(Whole {
-                code: Code::E06,
+                code: Some(Code::E06),
                 what: What::Slow {
                     endpoint,
                     took: *took,
@@ -63,7 +63,7 @@ fn registry(place: &Place, survey: &Survey) -> Vec<Whole> {
         }
         if !member.advertises_loopback.is_empty() {
             found.push(Whole {
-                code: Code::E04,
+                code: Some(Code::E04),
                 what: What::Advertises {
                     endpoint: member.endpoint.clone(),
                     urls: member.advertises_loopback.clone(),
@@ -91,14 +91,14 @@ fn registry(place: &Place, survey: &Survey) -> Vec<Whole> {
         }
     } else if survey.services.is_empty() && survey.names_unread.is_none() {
         found.push(Whole {
-            code: Code::R13,
+            code: Some(Code::R13),
             what: What::Nothing {
                 prefix: place.prefix.clone(),
                 elsewhere: survey.elsewhere.clone(),
             },
         });
     }
-    found.sort_by_key(|it| it.code.is_note());
+    found.sort_by_key(Whole::is_note);
     found
 }
 
@@ -119,7 +119,7 @@ pub(super) fn service(place: &Place, survey: &Survey, case: &Case) -> Vec<Whole>
     let longer = longer(&survey.names, &seen.name);
     if place.kind == "etcd" && !longer.is_empty() {
         found.push(Whole {
-            code: Code::R20,
+            code: Some(Code::R20),
             what: What::Begins(longer),
         });
     }
@@ -136,7 +136,7 @@ pub(crate) fn missing(place: &Place, survey: &Survey, seen: &ServiceSeen) -> Opt
         false => no_service(place, survey, seen),
     };
     Some(Whole {
-        code: Code::R13,
+        code: Some(Code::R13),
         what,
     })
 }
@@ -183,7 +183,7 @@ pub(super) async fn unregistered(cases: &[Case], host: &Host) -> HashMap<usize, 
     let mut by_service: HashMap<usize, Vec<Whole>> = HashMap::new();
     for (at, socket) in found.into_iter().flatten() {
         by_service.entry(at).or_default().push(Whole {
-            code: Code::R22,
+            code: Some(Code::R22),
             what: What::Unregistered(socket.to_string()),
         });
     }

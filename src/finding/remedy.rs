@@ -141,7 +141,7 @@ fn particular(code: Code, subject: &Subject<'_>, lang: Lang) -> Vec<Remedy> {
         Lang::Zh => zh,
     };
     let mut found = Vec::new();
-    if subject.in_file && !code.label().starts_with('E') {
+    if subject.in_file && !subject.key.is_empty() && !code.label().starts_with('E') {
         let key = plain(subject.key);
         let what = say(
             format!("Correct the entry at {key}."),

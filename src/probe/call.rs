@@ -9,10 +9,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::reach::once;
 use super::recognise::{printable, recognise};
-use super::{Called, Connect, NO_SUCH_METHOD, Plan, Spoke};
+use super::{Called, Connect, NO_SUCH_METHOD, Spoke, Way};
 use crate::frame::{Decoder, Head, Kind, Limits, Payload, Progress, Side, empty_call, in_ttheader};
 use crate::platform::Stream;
-use crate::registry::DialAddr;
 
 const SEQID: i32 = 1;
 /// So much of an answer is read: an exception's text stands in front.
@@ -38,7 +37,7 @@ enum End {
 }
 
 /// Calls, in one framing after another until one is answered.
-pub(super) async fn call(addr: &DialAddr, plan: &Plan) -> Learned {
+pub(super) async fn call(way: &Way<'_>) -> Learned {
     let framed = empty_call(NO_SUCH_METHOD, SEQID);
     let framings = [
         framed.clone(),
@@ -47,7 +46,7 @@ pub(super) async fn call(addr: &DialAddr, plan: &Plan) -> Learned {
     ];
     let mut was_silent = false;
     for call in framings {
-        match one(addr, plan, &call).await {
+        match one(way, &call).await {
             End::Answered(took, text) => return Learned::Called(Called::Answered(took, text)),
             End::Foreign(spoke) => return Learned::Foreign(spoke),
             End::Unsent => return Learned::Nothing,
@@ -56,15 +55,15 @@ pub(super) async fn call(addr: &DialAddr, plan: &Plan) -> Learned {
         }
     }
     Learned::Called(match was_silent {
-        true => Called::Silent(plan.answer),
+        true => Called::Silent(way.plan.answer),
         false => Called::Closed,
     })
 }
 
 /// One call on a connection of its own.
-async fn one(addr: &DialAddr, plan: &Plan, call: &Bytes) -> End {
-    let mut conn = match once(addr, plan.connect).await {
-        Ok((conn, _)) => conn,
+async fn one(way: &Way<'_>, call: &Bytes) -> End {
+    let mut reached = match once(way).await {
+        Ok(reached) => reached,
         Err(Connect::Ours(_)) => return End::Unsent,
         // It was reached a moment ago: its queue of connections is full, since it accepts none.
         Err(Connect::TimedOut(_)) => return End::Silent,
@@ -73,8 +72,8 @@ async fn one(addr: &DialAddr, plan: &Plan, call: &Bytes) -> End {
     let since = Instant::now();
     let mut answer = BytesMut::new();
     let asked = timeout_at(
-        since + plan.answer,
-        ask(&mut conn.stream, call, &mut answer),
+        since + way.plan.answer,
+        ask(&mut reached.conn.stream, call, &mut answer),
     );
     let asked = asked.await;
     let took = since.elapsed();

@@ -5,24 +5,23 @@ use tokio::time::{Instant, timeout};
 
 use super::reach::once;
 use super::speech::unasked;
-use super::{Idle, Plan};
+use super::{Idle, Way};
 use crate::platform::Stream;
-use crate::registry::DialAddr;
 
 /// A server that says more, unasked, is not idle either.
 const MOST: usize = 64 * 1024;
 
 /// Holds a connection of its own for as long as the plan says. `None`: that is not asked for, there is no second
 /// connection, or the server ended it at once, which has nothing to do with idleness.
-pub(super) async fn idle(addr: &DialAddr, plan: &Plan) -> Option<Idle> {
-    let hold = plan.idle?;
-    let (mut conn, took) = once(addr, plan.connect).await.ok()?;
+pub(super) async fn idle(way: &Way<'_>) -> Option<Idle> {
+    let hold = way.plan.idle?;
+    let mut reached = once(way).await.ok()?;
     let since = Instant::now();
-    match timeout(hold, closed(&mut conn.stream)).await {
+    match timeout(hold, closed(&mut reached.conn.stream)).await {
         Err(_) => Some(Idle::Open(hold)),
         Ok(ended) => {
             let after = since.elapsed();
-            (ended && after > unasked(took)).then_some(Idle::Closed(after))
+            (ended && after > unasked(way.plan, reached.took)).then_some(Idle::Closed(after))
         }
     }
 }

@@ -3,9 +3,10 @@
 use std::io;
 use std::time::Duration;
 
+use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep};
 
-use super::Connect;
+use super::{Connect, Way};
 use crate::registry::DialAddr;
 use crate::upstream::Conn;
 use crate::upstream::connect::{DialError, FORBIDDEN, detail, dial, is_ours};
@@ -17,49 +18,65 @@ const NEAR: Duration = Duration::from_millis(50);
 /// How often it is.
 const MEASURED_AGAIN: usize = 2;
 
+/// A connection, in its slot.
+pub(super) struct Reached<'a> {
+    /// The connection; it is closed before the slot is free.
+    pub(super) conn: Box<Conn>,
+    /// What the connect took.
+    pub(super) took: Duration,
+    _slot: Option<SemaphorePermit<'a>>,
+}
+
 /// Connects. The time is the shortest of those that were measured.
-pub(super) async fn reach(
-    addr: &DialAddr,
-    limit: Duration,
-) -> Result<(Box<Conn>, Duration), Connect> {
-    let (conn, mut took) = patiently(addr, limit).await?;
+pub(super) async fn reach<'a>(way: &Way<'a>) -> Result<Reached<'a>, Connect> {
+    let first = patiently(way).await?;
+    let mut took = first.took;
+    let mut kept = Some(first);
     for _ in 0..MEASURED_AGAIN {
         if took <= NEAR {
             break;
         }
-        if let Ok((_, again)) = once(addr, limit).await {
-            took = took.min(again);
+        // Closed before the next one is made.
+        drop(kept.take());
+        if let Ok(again) = once(way).await {
+            took = took.min(again.took);
+            kept = Some(again);
         }
     }
-    Ok((conn, took))
+    let reached = match kept {
+        Some(reached) => reached,
+        None => patiently(way).await?,
+    };
+    let took = took.min(reached.took);
+    Ok(Reached { took, ..reached })
 }
 
-/// One connect, tried again where it is refused, and the time that it took.
-pub(super) async fn patiently(
-    addr: &DialAddr,
-    limit: Duration,
-) -> Result<(Box<Conn>, Duration), Connect> {
-    let mut dialled = once(addr, limit).await;
+/// One connect, tried again where it is refused, and the time that it took. Between two tries it has no slot.
+pub(super) async fn patiently<'a>(way: &Way<'a>) -> Result<Reached<'a>, Connect> {
+    let mut dialled = once(way).await;
     for pause in AGAIN {
         if !matches!(dialled, Err(Connect::Refused(_))) {
             break;
         }
         sleep(pause).await;
-        dialled = once(addr, limit).await;
+        dialled = once(way).await;
     }
     dialled
 }
 
 /// One connect, and the time that it took.
-pub(super) async fn once(
-    addr: &DialAddr,
-    limit: Duration,
-) -> Result<(Box<Conn>, Duration), Connect> {
+pub(super) async fn once<'a>(way: &Way<'a>) -> Result<Reached<'a>, Connect> {
+    let (addr, limit) = (way.addr, way.plan.connect);
+    let slot = way.slots.take().await;
     let since = Instant::now();
     let dialled = dial(addr, limit).await;
     let took = since.elapsed();
     match dialled {
-        Ok(conn) => Ok((conn, took)),
+        Ok(conn) => Ok(Reached {
+            conn,
+            took,
+            _slot: slot,
+        }),
         Err(DialError::Forbidden) => Err(Connect::Ours(FORBIDDEN.into())),
         Err(DialError::TimedOut) => Err(Connect::TimedOut(limit)),
         Err(DialError::System(error)) => Err(failed(addr, &error, took)),

@@ -112,7 +112,7 @@ fn is_printable(byte: u8) -> bool {
 }
 
 /// The first line that is not empty, printable.
-pub(super) fn line(bytes: &[u8]) -> String {
+pub(crate) fn line(bytes: &[u8]) -> String {
     let text = bytes.trim_ascii_start();
     let text = if text.is_empty() { bytes } else { text };
     let end = text.iter().position(|byte| matches!(byte, b'\r' | b'\n'));

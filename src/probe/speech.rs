@@ -6,22 +6,17 @@ use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
-use super::reach::patiently;
+use super::reach::{Reached, patiently};
 use super::recognise::recognise;
-use super::{Connect, Spoke};
+use super::{Connect, Plan, Spoke, Way};
 use crate::platform::Stream;
-use crate::registry::DialAddr;
 use crate::upstream::Conn;
 
 /// To a TLS server a record that is too long, to an HTTP server a bad request's line, to Redis a command that it does
 /// not know: each answers. To Kitex, which looks at eight bytes before anything else, too few to act on.
-const SEVEN: [u8; 7] = *b"\x16\x03\x01\xff\xff\r\n";
+pub(crate) const SEVEN: [u8; 7] = *b"\x16\x03\x01\xff\xff\r\n";
 /// So much of an answer is read.
 const MOST: u64 = 512;
-/// How long a server that speaks first is waited for, besides two round trips.
-const UNASKED: Duration = Duration::from_millis(40);
-/// How long an answer is waited for, besides four round trips.
-const ASKED: Duration = Duration::from_millis(100);
 
 /// What was heard.
 pub(super) struct Heard {
@@ -37,26 +32,26 @@ impl Heard {
 }
 
 /// How long a server's first word is waited for.
-pub(super) fn unasked(took: Duration) -> Duration {
-    UNASKED + took * 2
+pub(super) fn unasked(plan: &Plan, took: Duration) -> Duration {
+    plan.listen * 2 / 5 + took * 2
 }
 
-/// Listens, then asks. `conn` is a fresh connection, which took so long; it is closed in the end.
+/// Listens, then asks, on a fresh connection, which is closed in the end.
 ///
 /// # Errors
 ///
 /// Two connections in a row were closed without a word; or the second could not be made.
 pub(super) async fn speech(
-    addr: &DialAddr,
-    mut conn: Box<Conn>,
-    took: Duration,
-    limit: Duration,
+    way: &Way<'_>,
+    mut reached: Reached<'_>,
 ) -> Result<Option<Spoke>, Connect> {
-    let mut heard = listen(&mut conn, took).await?;
+    let took = reached.took;
+    let within = unasked(way.plan, took);
+    let mut heard = listen(&mut reached.conn, within).await?;
     if heard.is_gone() {
-        drop(conn);
-        (conn, _) = patiently(addr, limit).await?;
-        heard = listen(&mut conn, took).await?;
+        drop(reached);
+        reached = patiently(way).await?;
+        heard = listen(&mut reached.conn, within).await?;
         if heard.is_gone() {
             return Err(Connect::Reset(took));
         }
@@ -64,16 +59,17 @@ pub(super) async fn speech(
     if !heard.bytes.is_empty() {
         return Ok(recognise(&heard.bytes));
     }
-    if conn.stream.write_all(&SEVEN).await.is_err() {
+    let stream = &mut reached.conn.stream;
+    if stream.write_all(&SEVEN).await.is_err() {
         return Ok(None);
     }
-    let answer = hear(&mut conn.stream, ASKED + took * 4).await;
+    let answer = hear(stream, way.plan.listen + took * 4).await;
     Ok(recognise(&answer.bytes))
 }
 
 /// What a server says unasked.
-async fn listen(conn: &mut Conn, took: Duration) -> Result<Heard, Connect> {
-    let heard = hear(&mut conn.stream, unasked(took)).await;
+async fn listen(conn: &mut Conn, within: Duration) -> Result<Heard, Connect> {
+    let heard = hear(&mut conn.stream, within).await;
     if heard.is_gone() && conn.came_back() {
         let text = "the connection came back to a listener of this tidegate (R16)";
         return Err(Connect::Ours(text.into()));

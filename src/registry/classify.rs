@@ -206,6 +206,13 @@ impl Host {
             .any(|interface| interface.ip.to_canonical() == ip)
     }
 
+    /// Whether the address means this host when it is dialled from here.
+    #[must_use]
+    pub fn is_here(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        ip.is_loopback() || self.has(ip)
+    }
+
     /// Whether an interface of this host is in the address's network.
     #[must_use]
     pub fn is_on_link(&self, ip: IpAddr) -> bool {

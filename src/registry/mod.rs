@@ -39,7 +39,7 @@ pub use crate::finding::Code;
 pub use crate::metadata::forbidden;
 pub use address::{Address, DialAddr, Malformed, parse, parse_path};
 pub use classify::{Class, Host, Interface, classify};
-pub use etcd::{Etcd, EtcdOptions, EtcdOptionsError};
+pub use etcd::{Etcd, EtcdOptions, EtcdOptionsError, host_and_port};
 pub use file::{FileOptions, FileRegistry};
 pub use fixed::Fixed;
 pub use follow::follow;

@@ -1,6 +1,7 @@
 //! One look at a registry, for a person who asks: nothing is followed, nothing is changed.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,19 @@ use crate::finding::Code;
 pub struct Ask {
     /// These services; all that there are, where it names none.
     pub services: Vec<Arc<str>>,
+    /// Also for what was registered for them and is no more.
+    pub gone: bool,
+}
+
+impl Ask {
+    /// These services, with all that is known of them.
+    #[must_use]
+    pub fn of(services: Vec<Arc<str>>) -> Self {
+        Ask {
+            services,
+            gone: true,
+        }
+    }
 }
 
 /// What was seen. Bounded, whatever a registry holds.
@@ -58,13 +72,23 @@ pub struct MemberSeen {
 /// Why a member could not be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberFault {
-    /// E01, E02, E03 or E07, by the step.
-    pub code: Code,
+    /// E01, E02, E03 or E07, by the step; `None` where the registry is a file: none of these is said of it.
+    pub code: Option<Code>,
     /// Which step failed: `name`, `route`, `port`, `answer`, `tls`, `password`, `permission`; `file`, where the registry
-    /// is a file: no etcd is concerned then.
+    /// is one.
     pub step: &'static str,
     /// What it said, and what to check.
     pub text: String,
+}
+
+impl fmt::Display for MemberFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (text, step) = (&self.text, self.step);
+        match self.code {
+            Some(code) => write!(f, "{text} ({step}, {code})"),
+            None => write!(f, "{text} ({step})"),
+        }
+    }
 }
 
 /// One service, as it is registered.

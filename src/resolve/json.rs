@@ -61,7 +61,7 @@ struct Left<'a> {
 
 #[derive(Serialize)]
 struct Finding {
-    code: Code,
+    code: Option<Code>,
     said: String,
 }
 

@@ -19,7 +19,7 @@ pub fn render(it: &Resolution, lang: Lang, colour: bool, width: usize) -> String
     page.coloured(0, Colour::Head, &head);
     if let Some(missing) = &it.missing {
         let said = whole(&it.service, missing, lang);
-        page.marked(Colour::Bad, "✗", &format!("{} {said}", missing.code));
+        page.marked(Colour::Bad, "✗", &missing.headed(&said));
     }
     way(&mut page, it, lang);
     for chance in it.choice.endpoints.iter().take(LINES) {

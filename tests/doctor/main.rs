@@ -7,12 +7,9 @@
 mod ask;
 #[path = "../support/etcd.rs"]
 mod etcd;
-#[path = "../support/netns.rs"]
-mod netns;
 #[path = "../support/process.rs"]
 mod process;
 
-mod many;
 mod print;
 mod recent;
 mod registrations;

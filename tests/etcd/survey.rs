@@ -11,8 +11,9 @@ use tidegate::registry::survey::{Ask, Elsewhere, MemberFault, ServiceSeen, Surve
 use super::*;
 
 fn named(services: &[&str]) -> Ask {
-    Ask {
-        services: services.iter().map(|name| Arc::from(*name)).collect(),
+    match services {
+        [] => Ask::default(),
+        services => Ask::of(services.iter().map(|name| Arc::from(*name)).collect()),
     }
 }
 

@@ -31,7 +31,7 @@ pub fn inside<F: Future<Output = ()>>(name: &str, body: impl FnOnce() -> F) {
     let this = std::env::current_exe().unwrap();
     let mut again = netns.command(this.to_str().unwrap());
     again
-        .args([name, "--exact", "--nocapture"])
+        .args([name, "--exact", "--nocapture", "--include-ignored"])
         .env(INSIDE, "1");
     let output = again.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);

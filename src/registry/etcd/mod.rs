@@ -23,6 +23,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use hyper::Uri;
 use tokio::sync::watch;
 
 use super::survey::{Ask, Survey};
@@ -81,14 +82,19 @@ impl Registry for Etcd {
 
 /// Whether the member at this URL listens on this host. A name other than `localhost` is another host's.
 fn is_on(url: &str, host: &Host) -> bool {
-    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let name = match authority.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => authority,
-    };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
+    let (name, _) = host_and_port(url);
     match name.parse::<IpAddr>() {
-        Ok(ip) => ip.is_loopback() || host.has(ip.to_canonical()),
+        Ok(ip) => host.is_here(ip),
         Err(_) => name.eq_ignore_ascii_case("localhost"),
     }
+}
+
+/// The host of an endpoint's URL, an IPv6 address without its brackets, and the port, also where none is written.
+#[must_use]
+pub fn host_and_port(url: &str) -> (String, u16) {
+    let uri: Uri = url.parse().unwrap_or_default();
+    let host = uri.host().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let usual = if url.starts_with("https://") { 443 } else { 80 };
+    (host.to_owned(), uri.port_u16().unwrap_or(usual))
 }

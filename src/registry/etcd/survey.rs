@@ -11,7 +11,6 @@ mod member;
 mod reader;
 mod speaks;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use etcd_client::Client;
@@ -59,8 +58,8 @@ pub(super) async fn survey(options: &EtcdOptions, ask: Ask) -> Survey {
             let reader = Reader::new(client, &options, until);
             // The others are heard meanwhile: a dead one costs no time of the reading.
             let others = asking.collect::<Vec<_>>();
-            let (read, others) = join(read(&reader, &ask.services), others).await;
-            survey = or_from(read, &others, &options, until, &ask.services).await;
+            let (read, others) = join(read(&reader, &ask), others).await;
+            survey = or_from(read, &others, &options, until, &ask).await;
             members.extend(others);
             break;
         }
@@ -80,14 +79,14 @@ async fn or_from(
     others: &[Asked],
     options: &EtcdOptions,
     until: Instant,
-    asked: &[Arc<str>],
+    ask: &Ask,
 ) -> Survey {
     let stopped = |it: &Survey| it.failed.as_ref().is_some_and(|it| it.step == "answer");
     for client in others.iter().filter_map(|(.., client)| client.clone()) {
         if !stopped(&first) {
             break;
         }
-        let again = read(&Reader::new(client, options, until), asked).await;
+        let again = read(&Reader::new(client, options, until), ask).await;
         if again.failed.is_none() {
             first = again;
         }
@@ -95,7 +94,8 @@ async fn or_from(
     first
 }
 
-async fn read(reader: &Reader<'_>, asked: &[Arc<str>]) -> Survey {
+async fn read(reader: &Reader<'_>, ask: &Ask) -> Survey {
+    let asked = &ask.services[..];
     let mut survey = Survey::default();
     let leases = match asked {
         [] => entries::all(reader, &mut survey).await,
@@ -115,7 +115,7 @@ async fn read(reader: &Reader<'_>, asked: &[Arc<str>]) -> Survey {
             false => Vec::new(),
         }
     };
-    let gone = gone::of(reader, if asked.is_empty() { &[] } else { seen });
+    let gone = gone::of(reader, if ask.gone { seen } else { &[] });
     let (elsewhere, gone) = join(elsewhere, gone).await;
     survey.elsewhere = elsewhere;
     for (service, gone) in survey.services.iter_mut().zip(gone) {
@@ -166,7 +166,7 @@ fn step(options: &EtcdOptions, fault: &Fault, range: &str) -> MemberFault {
         ),
     };
     MemberFault {
-        code: if step == "answer" { Code::E01 } else { code },
+        code: Some(if step == "answer" { Code::E01 } else { code }),
         step,
         text: format!("{text}; {check}"),
     }

@@ -1,12 +1,14 @@
 //! Instances in a TOML file that is watched: `[[instance]]` with service, address, weight and tags.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
+use tokio::io::AsyncReadExt as _;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -28,6 +30,8 @@ const DEBOUNCE: Duration = Duration::from_millis(100);
 const MAX_LOOKS: usize = 20;
 /// Looked at this often as well: not every file system tells.
 const POLL: Duration = Duration::from_secs(2);
+/// The largest file that is read, in bytes: some hundred thousand instances.
+const MAX_FILE: u64 = 32 * 1024 * 1024;
 
 /// Which file.
 #[derive(Debug, Clone)]
@@ -283,10 +287,28 @@ impl Reader {
 }
 
 async fn read(path: &Path) -> Result<String, String> {
-    tokio::fs::read_to_string(path).await.map_err(|error| {
+    let said = |error: io::Error| {
         format!(
             "the registry file {} cannot be read: {error}",
             path.display()
         )
-    })
+    };
+    read_bounded(path).await.map_err(said)
+}
+
+/// A pipe or a device would keep whoever opens it waiting, or never end.
+async fn read_bounded(path: &Path) -> io::Result<String> {
+    let told = tokio::fs::metadata(path).await?;
+    if !told.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let file = tokio::fs::File::open(path).await?;
+    let mut text = String::new();
+    // It may grow meanwhile.
+    let read = file.take(MAX_FILE + 1).read_to_string(&mut text).await?;
+    if read as u64 > MAX_FILE {
+        let mib = MAX_FILE >> 20;
+        return Err(io::Error::other(format!("it is larger than {mib} MiB")));
+    }
+    Ok(text)
 }

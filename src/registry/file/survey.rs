@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use super::parse::parse;
 use super::{Services, read};
+use crate::registry::ReadSet;
 use crate::registry::survey::{Ask, MemberFault, ServiceSeen, Survey};
-use crate::registry::{Code, ReadSet};
 
 /// What a watch would give; `failed` where the file cannot be read, or is broken.
 pub(super) async fn survey(path: &Path, ask: Ask) -> Survey {
@@ -18,7 +18,7 @@ pub(super) async fn survey(path: &Path, ask: Ask) -> Survey {
         Ok(services) => seen(&services, ask),
         Err(text) => Survey {
             failed: Some(MemberFault {
-                code: Code::E01,
+                code: None,
                 step: "file",
                 text,
             }),

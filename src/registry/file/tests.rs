@@ -250,7 +250,7 @@ async fn one_look_reads_the_file_without_watching_it() {
     );
     assert_eq!(all.services[0].set.instances.len(), 2);
     let services = vec!["itme".into(), "item".into()];
-    let asked = registry.survey(Ask { services }).await.services;
+    let asked = registry.survey(Ask::of(services)).await.services;
     let counts: Vec<_> = asked
         .iter()
         .map(|it| (&*it.name, it.set.instances.len()))

@@ -15,7 +15,8 @@ async fn steps(endpoints: &[String]) -> Vec<(&'static str, Code, String)> {
     assert_eq!((failed.step, failed.code), (first.step, first.code));
     assert!(failed.text.starts_with(&endpoints[0]), "{}", failed.text);
     let each = survey.members.into_iter().map(|it| it.answer.unwrap_err());
-    each.map(|it| (it.step, it.code, it.text)).collect()
+    each.map(|it| (it.step, it.code.unwrap(), it.text))
+        .collect()
 }
 
 /// Whether the step is the one, and the text says what it must.
@@ -178,7 +179,7 @@ async fn certificates_that_do_not_fit_are_a_step_of_their_own() {
         let survey = look(options, &["item"]).await;
         let told = fault(&survey).clone();
         is(
-            &(told.step, told.code, told.text),
+            &(told.step, told.code.unwrap(), told.text),
             "tls",
             Code::E07,
             &[words],
@@ -207,7 +208,7 @@ async fn password_and_permission_are_steps_of_their_own() {
         let told = fault(&survey).clone();
         assert!(!told.text.contains("wrong"), "{}", told.text);
         is(
-            &(told.step, told.code, told.text),
+            &(told.step, told.code.unwrap(), told.text),
             "password",
             Code::E02,
             &[words],
@@ -221,7 +222,7 @@ async fn password_and_permission_are_steps_of_their_own() {
     let denied = survey.services[1].failed.clone().unwrap();
     let grant = "grant-permission ROLE --prefix=true read kitex/registry-etcd/stock/";
     is(
-        &(denied.step, denied.code, denied.text),
+        &(denied.step, denied.code.unwrap(), denied.text),
         "permission",
         Code::E03,
         &[grant, "tide"],
@@ -232,7 +233,7 @@ async fn password_and_permission_are_steps_of_their_own() {
     assert!(all.members[0].answer.is_ok(), "it is etcd that answers");
     let denied = all.failed.unwrap();
     is(
-        &(denied.step, denied.code, denied.text),
+        &(denied.step, denied.code.unwrap(), denied.text),
         "permission",
         Code::E03,
         &["kitex/registry-etcd/"],

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use etcd_client::{Client, GetOptions, Member};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use hyper::Uri;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -17,12 +16,14 @@ use super::{Asked, step};
 use crate::registry::Code;
 use crate::registry::etcd::dial::dial;
 use crate::registry::etcd::fault::{Fault, Kind};
+use crate::registry::etcd::host_and_port;
 use crate::registry::etcd::options::EtcdOptions;
 use crate::registry::etcd::read::end_of;
 use crate::registry::survey::{MemberFault, MemberSeen};
 
 /// Addresses of a name that are tried.
 const MAX_ADDRS: usize = 4;
+
 /// Asks it for a key of `range`, twice; with a client where it answers. `at` is its place in the config.
 pub(super) async fn ask(
     options: &EtcdOptions,
@@ -55,7 +56,7 @@ pub(super) async fn ask(
 
 fn too_slow() -> MemberFault {
     MemberFault {
-        code: Code::E01,
+        code: Some(Code::E01),
         step: "answer",
         text: "it answers too slowly to be read: is etcd overloaded, or the network?".to_owned(),
     }
@@ -127,7 +128,7 @@ async fn resolve(options: &EtcdOptions, endpoint: &str) -> Result<Vec<SocketAddr
 
 fn no_address(host: &str, said: &str) -> MemberFault {
     MemberFault {
-        code: Code::E01,
+        code: Some(Code::E01),
         step: "name",
         text: format!(
             "the host name {host:?} does not resolve here ({said}): check its spelling, this host's DNS and its hosts \
@@ -188,7 +189,7 @@ fn refusal(addr: SocketAddr, error: &io::Error, limit: Duration) -> MemberFault 
         ),
     };
     MemberFault {
-        code: Code::E01,
+        code: Some(Code::E01),
         step,
         text,
     }
@@ -226,11 +227,15 @@ async fn explain(
         Speaks::Other(line) => (
             Code::E01,
             "answer",
-            format!("something else than etcd answers at {addr}: it says {line:?}; check the port"),
+            format!("something else than etcd answers at {addr}: it says `{line}`; check the port"),
         ),
         _ => return told,
     };
-    MemberFault { code, step, text }
+    MemberFault {
+        code: Some(code),
+        step,
+        text,
+    }
 }
 
 /// The cluster's client URLs that mean another host to everyone. Not told to every user, and no matter then.
@@ -247,13 +252,4 @@ fn is_loopback(url: &str) -> bool {
     let (host, _) = host_and_port(url);
     let ip: Result<IpAddr, _> = host.parse();
     ip.map_or(host == "localhost", |ip| ip.to_canonical().is_loopback())
-}
-
-/// An IPv6 address without its brackets.
-fn host_and_port(url: &str) -> (String, u16) {
-    let uri: Uri = url.parse().unwrap_or_default();
-    let host = uri.host().unwrap_or_default();
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let usual = if url.starts_with("https://") { 443 } else { 80 };
-    (host.to_owned(), uri.port_u16().unwrap_or(usual))
 }

@@ -7,13 +7,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::probe::{SEVEN, Spoke, line, recognise};
+
 /// Bytes that are heard, and how long is waited for them.
 const MAX_SAID: u64 = 512;
 const WITHIN: Duration = Duration::from_secs(1);
 /// A question that a plain etcd answers with its name.
 const PLAIN: &[u8] = b"GET /version HTTP/1.0\r\n\r\n";
-/// The head of a TLS record that is too long: a TLS server answers with an alert.
-const TLS: &[u8] = b"\x16\x03\x01\xff\xff\r\n";
 
 /// What was heard.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(super) enum Speaks {
     Tls,
     /// etcd, without TLS.
     Etcd,
-    /// Something else; its first line.
+    /// Something else; its first line, printable.
     Other(String),
 }
 
@@ -32,22 +32,20 @@ pub(super) async fn speaks(addr: SocketAddr) -> Speaks {
         return Speaks::Nothing;
     };
     if said.is_empty() {
-        let said = ask(addr, TLS).await.unwrap_or_default();
-        return if is_tls(&said) {
-            Speaks::Tls
-        } else {
-            Speaks::Nothing
+        let said = ask(addr, &SEVEN).await.unwrap_or_default();
+        return match recognise(&said) {
+            Some(Spoke::Tls) => Speaks::Tls,
+            _ => Speaks::Nothing,
         };
     }
     let text = String::from_utf8_lossy(&said);
-    if is_tls(&said) || text.contains("to an HTTPS server") {
+    if recognise(&said) == Some(Spoke::Tls) || text.contains("to an HTTPS server") {
         return Speaks::Tls;
     }
     if text.contains("etcdserver") {
         return Speaks::Etcd;
     }
-    let line = text.lines().next().unwrap_or_default();
-    Speaks::Other(line.chars().take(80).collect())
+    Speaks::Other(line(&said))
 }
 
 /// What it says until it closes; `None` where it only waits.
@@ -60,9 +58,4 @@ async fn ask(addr: SocketAddr, question: &[u8]) -> Option<Vec<u8>> {
     };
     let ended = timeout(WITHIN, asking).await.is_ok();
     (ended || !said.is_empty()).then_some(said)
-}
-
-/// An alert, or a handshake.
-fn is_tls(said: &[u8]) -> bool {
-    matches!(said, [0x15 | 0x16, 0x03, ..])
 }
