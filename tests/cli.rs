@@ -416,7 +416,7 @@ fn explain_has_a_form_for_programs() {
     let finding = &said["findings"][0];
     assert_eq!(finding["code"], "R01");
     assert_eq!(finding["note"], false);
-    let paste = "KITEX_IP_TO_REGISTRY=HOST_IP\nKITEX_PORT_TO_REGISTRY=PORT";
+    let paste = "export KITEX_IP_TO_REGISTRY=HOST_IP\nexport KITEX_PORT_TO_REGISTRY=PORT";
     assert_eq!(finding["remedies"][0]["paste"], paste);
     let (all, _) = bench.exits("explain --json", 0);
     let all: serde_json::Value = serde_json::from_str(&all).unwrap();

@@ -358,9 +358,23 @@ fn the_two_pages_of_findings_have_the_same_shape() {
     same_shape(["docs/findings.md", "docs/findings.zh-CN.md"]);
 }
 
+#[test]
+fn the_two_pages_for_calls_that_time_out_have_the_same_shape_and_are_led_to_at_once() {
+    let pages = [
+        "docs/your-kitex-call-times-out.md",
+        "docs/your-kitex-call-times-out.zh-CN.md",
+    ];
+    same_shape(pages);
+    for (readme, page) in READMES.iter().zip(pages) {
+        let text = read(readme);
+        let mut first = text.lines().take(25);
+        assert!(first.any(|line| line.contains(page)), "{readme}");
+    }
+}
+
 fn same_shape(documents: [&str; 2]) {
     let [one, other] = documents.map(read);
-    for language in ["toml", "go", "sh", "promql"] {
+    for language in ["toml", "go", "sh", "promql", "text"] {
         let count = |text: &str| blocks(text, language).len();
         assert_eq!(count(&one), count(&other), "blocks of {language}");
     }

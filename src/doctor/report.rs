@@ -252,7 +252,7 @@ pub struct Summary {
 /// Something is wrong.
 const WRONG: u8 = 1;
 /// Nothing could be looked at.
-const BLIND: u8 = 3;
+pub(super) const BLIND: u8 = 3;
 
 impl Report {
     /// See [`Summary`].

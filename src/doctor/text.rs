@@ -132,8 +132,21 @@ fn skipped(page: &mut Page, it: &ServiceReport, lang: Lang) {
 fn wholes(page: &mut Page, about: About<'_>, all: &[Whole], lang: Lang) {
     for it in all {
         let (colour, mark) = mark(it.is_note());
-        let said = words::whole(about.service, it, lang);
-        page.marked(colour, mark, &it.headed(&said));
+        let (head, said) = match (words::unread(it, lang), it.code) {
+            (Some((step, said)), Some(code)) => {
+                let cause = code.text(lang).cause;
+                let head = match lang {
+                    Lang::En => format!("{cause}; {step}"),
+                    Lang::Zh => format!("{cause}；{step}"),
+                };
+                (head, Some(said))
+            }
+            _ => (words::whole(about.service, it, lang), None),
+        };
+        page.marked(colour, mark, &it.headed(&head));
+        if let Some(said) = said {
+            page.wrapped(4, &said);
+        }
         remedies(page, &about.of_whole(it, lang), REMEDIES.0);
     }
 }
@@ -211,40 +224,45 @@ fn line(page: &mut Page, entry: &Entry, lang: Lang) {
     page.marked(colour, mark, &text);
 }
 
-/// The findings with their causes and what proves them, and what helps.
+/// The findings with their causes and what proves them, and what helps. What merely follows from another is left out.
 fn explain(page: &mut Page, service: &ServiceReport, entry: &Entry, lang: Lang) {
-    for code in &entry.codes {
-        let mut text = format!("{code} {}", code.text(lang).cause);
-        if let Some(seen) = &entry.seen
-            && let Some(evidence) = words::evidence(*code, seen, lang)
-        {
-            let _ = match lang {
-                Lang::En => write!(text, " ({evidence})"),
-                Lang::Zh => write!(text, "（{evidence}）"),
-            };
-        }
-        page.hanging(4, 4, &text);
+    let explained = entry.codes.iter().any(|it| is_cause(*it));
+    let codes = entry.codes.iter().copied().enumerate();
+    let codes: Vec<(usize, Code)> = codes
+        .filter(|(at, code)| *at == 0 || !explained || !is_a_consequence(*code))
+        .collect();
+    for (_, code) in &codes {
+        cause(page, entry, *code, lang);
     }
-    if entry.codes.is_empty() && !entry.shown.why.is_empty() {
+    if codes.is_empty() && !entry.shown.why.is_empty() {
         page.wrapped(4, &plain(&entry.shown.why));
     }
-    let accusing = entry.codes.iter().filter(|it| !it.is_note());
-    for (at, code) in accusing.enumerate() {
-        let of_the_address = entry.codes.iter().any(|it| is_of_the_address(*it));
-        if at > 0 && of_the_address && is_a_consequence(*code) {
-            continue;
-        }
+    let accusing = codes.iter().filter(|(_, code)| !code.is_note());
+    for (at, (_, code)) in accusing.enumerate() {
         let most = if at == 0 { REMEDIES.0 } else { REMEDIES.1 };
         remedies(page, &service.about().of_entry(entry, *code, lang), most);
     }
 }
 
-/// Another address would help.
-fn is_of_the_address(code: Code) -> bool {
-    use Code::{R01, R02, R03, R04, R05, R06, R14, R16, R17, R18};
+/// `P01 the host refuses the connection: … (refused after 80us)`.
+fn cause(page: &mut Page, entry: &Entry, code: Code, lang: Lang) {
+    let mut text = format!("{code} {}", code.text(lang).cause);
+    let seen = entry.seen.as_ref();
+    if let Some(evidence) = seen.and_then(|it| words::evidence(code, it, lang)) {
+        let _ = match lang {
+            Lang::En => write!(text, " ({evidence})"),
+            Lang::Zh => write!(text, "（{evidence}）"),
+        };
+    }
+    page.hanging(4, 4, &text);
+}
+
+/// Says by itself why nobody answers: another address would help, or none, since the process is gone.
+fn is_cause(code: Code) -> bool {
+    use Code::{R01, R02, R03, R04, R05, R06, R14, R16, R17, R18, R21};
     matches!(
         code,
-        R01 | R02 | R03 | R04 | R05 | R06 | R14 | R16 | R17 | R18
+        R01 | R02 | R03 | R04 | R05 | R06 | R14 | R16 | R17 | R18 | R21
     )
 }
 

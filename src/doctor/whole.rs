@@ -74,7 +74,10 @@ fn registry(place: &Place, survey: &Survey) -> Vec<Whole> {
     if let Some(fault) = &survey.failed {
         // A member that said the same was named above.
         let is_said = |it: &Whole| match &it.what {
-            What::Member { text, .. } => it.code == fault.code && *text == fault.text,
+            What::Member { endpoint, text, .. } => {
+                let said = fault.text.strip_prefix(&format!("{endpoint}: "));
+                it.code == fault.code && *text == said.unwrap_or(&fault.text)
+            }
             _ => false,
         };
         if !found.iter().any(is_said) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::report::{Summary, Verdict};
+use super::report::{BLIND, Summary, Verdict};
 use crate::diagnosis::{KITEX_CONNECT_TIMEOUT, Lease};
 use crate::finding::{Code, Lang, plain};
 use crate::outcome::human;
@@ -22,7 +22,7 @@ pub(crate) use say;
 
 mod whole;
 
-pub use whole::whole;
+pub use whole::{unread, whole};
 
 /// What `doctor` does, said before anything else.
 #[must_use]
@@ -31,13 +31,13 @@ pub fn opening(plan: &Plan, lang: Lang) -> String {
     match plan.call {
         false => say!(
             lang,
-            "Each registered address is tried from this host. Nothing is changed, no call is sent.",
+            "Tries each registered address from here. Nothing is changed, no call is sent.",
             "从本机逐个尝试每个已注册的地址。不修改任何东西，也不发送任何调用。",
         ),
         true => say!(
             lang,
-            "Each registered address is tried from this host. Nothing is changed; each server is sent one call of \
-             {method}, a method that cannot exist, which a generic server sees.",
+            "Tries each registered address from here. Nothing is changed; each server is sent one call of {method}, a \
+             method that cannot exist, which a generic server sees.",
             "从本机逐个尝试每个已注册的地址。不修改任何东西；会向每个服务端发送一次 {method} 调用，这个方法不可能存在，\
              但泛化服务端会看到它。",
         ),
@@ -52,10 +52,11 @@ pub fn closing(sum: &Summary, code: Option<Code>, lang: Lang) -> String {
         services,
         reachable,
         wrong,
-        ..
+        exit,
     } = sum;
     let unknown = registrations - reachable - wrong;
     let mut text = match lang {
+        _ if *exit == BLIND => say!(lang, "could not look", "无法检查"),
         Lang::En => format!(
             "{} of {}: {reachable} reachable, {wrong} wrong",
             count(*registrations, "registration"),
@@ -71,7 +72,7 @@ pub fn closing(sum: &Summary, code: Option<Code>, lang: Lang) -> String {
     if let Some(code) = code {
         text += &say!(
             lang,
-            "; tidegate explain {code} says more",
+            "; more: tidegate explain {code}",
             "；更多说明见 tidegate explain {code}",
         );
     }

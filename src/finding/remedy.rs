@@ -26,6 +26,14 @@ pub struct Subject<'a> {
     pub in_file: bool,
     /// An address of the instance's host that others can dial, where one is known; else texts say `HOST_IP`.
     pub host: Option<IpAddr>,
+    /// That address is this very host's: right only if the server runs here.
+    pub here: bool,
+    /// The URL of a member of the etcd in which it stands, for `etcdctl`; `None` where it stands in none.
+    pub etcd: Option<&'a str>,
+    /// What stands before the names of the services there; `None`: registry-etcd's own.
+    pub own_prefix: Option<&'a str>,
+    /// Of a finding about etcd: which step failed, where that is known.
+    pub step: &'a str,
     /// `R13`: the nearest name there is.
     pub nearest: Option<&'a str>,
     /// `R13`: the prefix under which services stand, where it is another; may be empty.
@@ -45,6 +53,16 @@ pub struct Remedy {
 /// What helps with a finding, the most important first; at most five, the same for the same subject.
 #[must_use]
 pub fn remedies(code: Code, subject: &Subject<'_>, lang: Lang) -> Vec<Remedy> {
+    let range = subject.range();
+    let subject = &Subject {
+        // Who may not read a range is told which.
+        key: if code == Code::E03 && subject.key.is_empty() {
+            &range
+        } else {
+            subject.key
+        },
+        ..*subject
+    };
     let place = Place::of(subject);
     let general = code.text(lang).remedies.iter();
     let fitting = general.filter(|remedy| fits(remedy, subject, &place));
@@ -52,14 +70,63 @@ pub fn remedies(code: Code, subject: &Subject<'_>, lang: Lang) -> Vec<Remedy> {
         .flat_map(|remedy| parts(remedy))
         .map(|(what, paste)| Remedy {
             what: place.fill(&what),
-            paste: paste.map(|lines| place.fill(&lines)),
+            paste: paste.map(|lines| place.fill(&subject.commands(&lines))),
         });
     let mut found: Vec<Remedy> = particular(code, subject, lang)
         .into_iter()
         .chain(general)
         .collect();
     found.truncate(MOST);
+    if let (true, Some(ip)) = (subject.here, subject.host) {
+        say_where(&mut found, ip, lang);
+    }
     found
+}
+
+/// The first remedy that has this host's own address in it says whose it is.
+fn say_where(remedies: &mut [Remedy], ip: IpAddr, lang: Lang) {
+    let ip = ip.to_canonical().to_string();
+    let has_it = |it: &&mut Remedy| it.paste.as_ref().is_some_and(|lines| lines.contains(&ip));
+    let Some(first) = remedies.iter_mut().find(has_it) else {
+        return;
+    };
+    let what = first.what.trim_end_matches([':', '：']);
+    first.what = match lang {
+        Lang::En => format!("{what} ({ip} is this host: right if the server runs here):"),
+        Lang::Zh => format!("{what}（{ip} 是本机：仅当服务端就在本机运行时才对）："),
+    };
+}
+
+/// What texts call the prefix that registry-etcd has unless told otherwise.
+const PREFIX: &str = "kitex/registry-etcd/";
+
+impl Subject<'_> {
+    /// The keys of the service, or of all; nothing where the prefix is not known.
+    fn range(&self) -> String {
+        match (self.own_prefix, self.service) {
+            (None, _) => String::new(),
+            (Some(prefix), "") => format!("{prefix}/"),
+            (Some(prefix), service) => format!("{prefix}/{service}/"),
+        }
+    }
+
+    /// The lines with the registry's own prefix, and its etcd where `etcdctl` is told none.
+    fn commands(&self, lines: &str) -> String {
+        let own = match self.own_prefix {
+            None => PREFIX.to_owned(),
+            Some(prefix) if prefix.is_empty() || place::is_safe(prefix) => format!("{prefix}/"),
+            Some(_) => "PREFIX/".to_owned(),
+        };
+        let lines = lines.replace(PREFIX, &own);
+        let etcd = self.etcd.filter(|url| place::is_safe(url));
+        let line = |line: &str| match (etcd, line.strip_prefix("etcdctl ")) {
+            (Some(url), Some(rest)) if !rest.contains("--endpoints=") => {
+                format!("etcdctl --endpoints='{url}' {rest}")
+            }
+            _ => line.to_owned(),
+        };
+        lines.lines().map(line).collect::<Vec<_>>().join("\n")
+    }
 }
 
 /// A sentence with the words in capitals filled in, as far as they are known and safe to paste.
@@ -117,8 +184,22 @@ fn fits(remedy: &str, subject: &Subject<'_>, place: &Place<'_>) -> bool {
     if subject.in_file && REGISTRAR.iter().any(|its| remedy.contains(its)) {
         return false;
     }
-    if subject.prefix.is_some() && remedy.contains("\"PREFIX\"") {
+    // Another prefix is the answer only where one is known, or where nothing nearer is.
+    if (subject.prefix.is_some() || subject.nearest.is_some()) && remedy.contains("\"PREFIX\"") {
         return false;
+    }
+    if subject.prefix.is_none()
+        && subject.nearest.is_some()
+        && remedy.contains("NewEtcdResolverWithAuth")
+    {
+        return false;
+    }
+    let is_of_listening = remedy.contains("--listen-client-urls");
+    let is_of_a_firewall = !is_of_listening && remedy.contains("TCP") && remedy.contains("2379");
+    match subject.step {
+        "name" if is_of_listening || is_of_a_firewall => return false,
+        "answer" if is_of_a_firewall => return false,
+        _ => {}
     }
     // Kitex drops the brackets of what it registers by these, and leaves an address that nobody can read.
     let drops_brackets = remedy.contains("KITEX_IP_TO_REGISTRY=HOST_IP\n")

@@ -11,6 +11,7 @@ mod told;
 
 mod etcd;
 mod healthy;
+mod page;
 mod scale;
 mod story;
 mod wrong;

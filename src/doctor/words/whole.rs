@@ -79,9 +79,43 @@ pub fn whole(service: &str, whole: &Whole, lang: Lang) -> String {
     }
 }
 
+/// Of an etcd, a member or a service that could not be read: which step failed, and what was said. A file has no steps.
+#[must_use]
+pub fn unread(whole: &Whole, lang: Lang) -> Option<(String, String)> {
+    let (step, said) = match &whole.what {
+        What::Member {
+            endpoint,
+            step,
+            text,
+        } => (*step, format!("{}: {}", plain(endpoint), plain(text))),
+        What::Unread { step, text } if *step != "file" => (*step, plain(text).into_owned()),
+        _ => return None,
+    };
+    let step = match lang {
+        Lang::En => step,
+        Lang::Zh => chinese(step),
+    };
+    let step = say!(lang, "the step that failed: {step}", "失败的步骤：{step}");
+    Some((step, said))
+}
+
+fn chinese(step: &'static str) -> &'static str {
+    match step {
+        "name" => "域名",
+        "route" => "路由",
+        "port" => "端口",
+        "password" => "密码",
+        "permission" => "权限",
+        "answer" => "应答",
+        other => other,
+    }
+}
+
 fn none_called(service: &str, prefix: Option<&str>, services: Option<usize>, lang: Lang) -> String {
     let at = prefix.map_or(String::new(), |it| under(it, lang));
     match (services, lang) {
+        (Some(0), Lang::En) => format!("no services{at}, so none called `{service}`"),
+        (Some(0), Lang::Zh) => format!("{at}没有任何服务，也就没有 `{service}`"),
         (Some(n), Lang::En) => format!("{}{at}, none called `{service}`", count(n, "service")),
         (Some(n), Lang::Zh) => format!("{at}有 {n} 个服务，没有一个叫 `{service}`"),
         (None, Lang::En) => format!("no service is called `{service}`{at}"),
@@ -102,14 +136,17 @@ fn under(prefix: &str, lang: Lang) -> String {
 fn elsewhere_in(elsewhere: &[Elsewhere], lang: Lang) -> String {
     let one = |it: &Elsewhere| {
         let (service, at) = (plain(&it.service), under(&it.prefix, lang));
-        say!(lang, "`{service}`{at}", "{at}的 `{service}`")
+        say!(lang, "`{service}`{at}", "{at}有 `{service}`")
     };
     let all: Vec<String> = elsewhere.iter().take(3).map(one).collect();
     match all.is_empty() {
         true => String::new(),
         false => {
-            let all = all.join(", ");
-            say!(lang, "; but there is {all}", "；但有 {all}")
+            let all = all.join(match lang {
+                Lang::En => ", ",
+                Lang::Zh => "，",
+            });
+            say!(lang, "; but there is {all}", "；但{all}")
         }
     }
 }

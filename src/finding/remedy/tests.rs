@@ -37,7 +37,7 @@ fn load(paste: &str) -> Config {
 fn a_loopback_address_gets_the_lines_that_register_another() {
     let expected = [
         "server.WithServiceAddr(&net.TCPAddr{IP: net.ParseIP(\"10.0.3.7\"), Port: 8890})",
-        "KITEX_IP_TO_REGISTRY=10.0.3.7\nKITEX_PORT_TO_REGISTRY=8890",
+        "export KITEX_IP_TO_REGISTRY=10.0.3.7\nexport KITEX_PORT_TO_REGISTRY=8890",
         "etcd.SetFixedAddress(r, &net.TCPAddr{IP: net.ParseIP(\"10.0.3.7\"), Port: 8890})",
         "[[rewrite]]\nservice = \"shop.item\"\naddress = \"127.0.0.1:8890\"\nhost = \"10.0.3.7\"\nport = 8890",
         "[defaults]\nsuspicious = \"allow\"",
@@ -86,7 +86,7 @@ fn an_address_that_is_not_known_stays_a_word_in_capitals() {
     let pasted = pasted(Code::R01, &unknown);
     assert_eq!(
         pasted[0],
-        "KITEX_IP_TO_REGISTRY=HOST_IP\nKITEX_PORT_TO_REGISTRY=PORT"
+        "export KITEX_IP_TO_REGISTRY=HOST_IP\nexport KITEX_PORT_TO_REGISTRY=PORT"
     );
 }
 
@@ -162,7 +162,7 @@ fn an_ipv6_address_is_registered_by_the_one_way_that_keeps_its_brackets() {
     };
     let pasted = pasted(Code::R07, &unbracketed);
     assert!(
-        pasted[0].starts_with("KITEX_IP_TO_REGISTRY=HOST_IPV4\n"),
+        pasted[0].starts_with("export KITEX_IP_TO_REGISTRY=HOST_IPV4\n"),
         "{pasted:#?}"
     );
     assert!(
@@ -204,9 +204,14 @@ fn nothing_that_means_something_to_a_shell_or_a_program_is_pasted() {
             in_file: false,
             nearest: Some(text),
             prefix: Some(text),
+            etcd: Some(text),
+            own_prefix: Some(text),
+            ..Subject::default()
         };
         let harmless = Subject {
+            nearest: Some("x"),
             prefix: Some("\""),
+            own_prefix: Some("\""),
             ..Subject::default()
         };
         assert_eq!(
@@ -286,4 +291,93 @@ fn findings_about_etcd_name_the_member() {
         all.iter().any(|it| it.what.contains("port 2379")),
         "{all:#?}"
     );
+}
+
+#[test]
+fn etcdctl_is_told_the_registrys_etcd_and_its_prefix_and_keeps_the_lease() {
+    let subject = Subject {
+        key: "",
+        etcd: Some("http://10.0.0.9:2379"),
+        own_prefix: Some("dev/kitex"),
+        ..subject()
+    };
+    let put = &pasted(Code::R09, &subject)[0];
+    assert!(
+        put.starts_with("etcdctl --endpoints='http://10.0.0.9:2379' put --ignore-lease 'KEY' "),
+        "{put}"
+    );
+    let names = &pasted(Code::R13, &subject)[0];
+    assert_eq!(
+        names,
+        "etcdctl --endpoints='http://10.0.0.9:2379' get --prefix --keys-only dev/kitex/"
+    );
+    let grant = &pasted(Code::E03, &subject)[0];
+    assert!(grant.ends_with(" read 'dev/kitex/shop.item/'"), "{grant}");
+    let empty = Subject {
+        own_prefix: Some(""),
+        ..subject
+    };
+    let names = &pasted(Code::R13, &empty)[0];
+    assert!(names.ends_with(" --keys-only /"), "{names}");
+    let member = Subject {
+        address: "http://10.0.0.9:2379",
+        ..subject
+    };
+    for code in Code::ALL {
+        for line in pasted(*code, &member).iter().flat_map(|it| it.lines()) {
+            let endpoints = line.matches("--endpoints=").count();
+            assert!(
+                !line.starts_with("etcdctl ") || endpoints == 1,
+                "{code}: {line}"
+            );
+        }
+    }
+}
+
+#[test]
+fn this_hosts_own_address_is_said_to_be_it() {
+    let subject = Subject {
+        here: true,
+        ..subject()
+    };
+    for (lang, said) in [
+        (Lang::En, "(10.0.3.7 is this host: "),
+        (Lang::Zh, "（10.0.3.7 是本机："),
+    ] {
+        let all = remedies(Code::R02, &subject, lang);
+        let saying = all.iter().filter(|it| it.what.contains(said));
+        assert_eq!(saying.count(), 1, "{all:#?}");
+        assert!(all[0].what.contains(said), "{all:#?}");
+    }
+}
+
+#[test]
+fn a_mistyped_name_is_not_told_to_change_the_prefix() {
+    let subject = Subject {
+        service: "itme",
+        nearest: Some("item"),
+        ..Subject::default()
+    };
+    let all = remedies(Code::R13, &subject, Lang::En);
+    assert!(all[0].what.starts_with("Ask for item, "), "{all:#?}");
+    let says = |word: &str| all.iter().any(|it| format!("{it:?}").contains(word));
+    assert!(!says("prefix =") && !says("WithAuth"), "{all:#?}");
+}
+
+#[test]
+fn a_name_that_does_not_resolve_is_told_nothing_of_firewalls() {
+    let subject = Subject {
+        address: "http://etcd:2379",
+        step: "name",
+        ..Subject::default()
+    };
+    for lang in LANGS {
+        let all = remedies(Code::E01, &subject, lang);
+        assert_eq!(all.len(), 1, "{all:#?}");
+        let port = Subject {
+            step: "port",
+            ..subject
+        };
+        assert_eq!(remedies(Code::E01, &port, lang).len(), 3);
+    }
 }

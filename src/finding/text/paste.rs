@@ -1,9 +1,9 @@
 //! Lines to be pasted that stand in the words of every language: `HOST_IP`, `PORT` and the like are to be filled in.
 
-/// The environment that says what a Kitex server registers.
+/// The environment that says what a Kitex server registers, as the lines of a shell that starts it.
 macro_rules! environment {
     () => {
-        "\tKITEX_IP_TO_REGISTRY=HOST_IP\n\tKITEX_PORT_TO_REGISTRY=PORT"
+        "\texport KITEX_IP_TO_REGISTRY=HOST_IP\n\texport KITEX_PORT_TO_REGISTRY=PORT"
     };
 }
 
@@ -35,9 +35,9 @@ macro_rules! delete {
     };
 }
 
-/// Writes an entry as registry-etcd does.
+/// Writes an entry as registry-etcd does. The key keeps its lease, so that the entry still goes with its server.
 macro_rules! put {
     () => {
-        "\tetcdctl put 'KEY' '{\"network\":\"tcp\",\"address\":\"HOST_IP:PORT\",\"weight\":10,\"tags\":null}'"
+        "\tetcdctl put --ignore-lease 'KEY' '{\"network\":\"tcp\",\"address\":\"HOST_IP:PORT\",\"weight\":10,\"tags\":null}'"
     };
 }

@@ -22,7 +22,7 @@ pub(in crate::finding) const P01: Text = Text {
          On Windows:\n\
          \tnetstat -ano | findstr :PORT",
         "In a container, see that the port is published, and that the published one is registered:\n\
-         \tKITEX_PORT_TO_REGISTRY=PUBLISHED_PORT",
+         \texport KITEX_PORT_TO_REGISTRY=PUBLISHED_PORT",
         concat!("Delete the entry if it is a leftover (R21):\n", delete!()),
     ],
 };
@@ -82,7 +82,7 @@ pub(in crate::finding) const P05: Text = Text {
             \tcurl -v 'http://ADDRESS/'",
     remedies: &[
         "Register the port of the RPC server instead of that of the HTTP server (metrics, pprof, a gateway):\n\
-         \tKITEX_PORT_TO_REGISTRY=RPC_PORT",
+         \texport KITEX_PORT_TO_REGISTRY=RPC_PORT",
         "Restart the service if another program has taken its port:\n\
          \tss -ltnp 'sport = :PORT'",
         "A sidecar that takes every connection for HTTP must be told that this port is plain TCP.",
@@ -95,7 +95,7 @@ pub(in crate::finding) const P06: Text = Text {
             \topenssl s_client -connect 'ADDRESS'",
     remedies: &[
         "Register the plain port: tidegate, as Kitex's Thrift clients, calls without TLS.\n\
-         \tKITEX_PORT_TO_REGISTRY=RPC_PORT",
+         \texport KITEX_PORT_TO_REGISTRY=RPC_PORT",
         "Exempt the port from the mesh's or load balancer's TLS.",
     ],
 };
@@ -161,7 +161,7 @@ pub(in crate::finding) const P11: Text = Text {
             \tnc -v HOST PORT",
     remedies: &[
         "Register the port of the RPC server:\n\
-         \tKITEX_PORT_TO_REGISTRY=RPC_PORT",
+         \texport KITEX_PORT_TO_REGISTRY=RPC_PORT",
         "Where the address is loopback (R02), it is this host's own program that answers: register another address, as \
          R02 says.",
     ],

@@ -3,8 +3,9 @@
 use crate::finding::{Code, Text};
 
 const ENVIRONMENT: &str = concat!(
-    "Set the address to register in the server's environment; of a container, the address of its host and the \
-     published port:\n",
+    "Set the address to register in the environment of the server (its shell; in a .env file or a manifest without \
+     `export`); of a container, the address of its host and the published port. It must listen there as well, or on \
+     0.0.0.0: one that listens on 127.0.0.1 only stays out of reach.\n",
     environment!()
 );
 const LISTEN: &str = concat!(
@@ -43,8 +44,9 @@ pub(in crate::finding) const R02: Text = Text {
     remedies: &[
         LISTEN,
         concat!(
-            "Or set the server's environment, if it listens on all addresses already or behind a port mapping. Where \
-             it listens on 127.0.0.1 only, this alone does not help: nobody else reaches it.\n",
+            "Or set the environment of the server (its shell; in a .env file or a manifest without `export`), if it \
+             listens on all addresses (0.0.0.0) already or behind a port mapping. Where it listens on 127.0.0.1 only, \
+             this alone does not help: nobody else reaches it.\n",
             environment!()
         ),
         FIX,
@@ -76,7 +78,8 @@ pub(in crate::finding) const R04: Text = Text {
             \tFind-NetRoute -RemoteIPAddress HOST",
     remedies: &[
         concat!(
-            "Publish the container's port, and set its environment to the address of its host and the published port:\n",
+            "Publish the container's port, and set its environment to the address of its host and the published port (in \
+             a .env file or a manifest without `export`):\n",
             environment!()
         ),
         FIX,
@@ -122,8 +125,8 @@ pub(in crate::finding) const R07: Text = Text {
             \tetcdctl get --prefix kitex/registry-etcd/SERVICE/",
     remedies: &[
         "Register an IPv4 address, by the server's environment:\n\
-         \tKITEX_IP_TO_REGISTRY=HOST_IPV4\n\
-         \tKITEX_PORT_TO_REGISTRY=PORT",
+         \texport KITEX_IP_TO_REGISTRY=HOST_IPV4\n\
+         \texport KITEX_PORT_TO_REGISTRY=PORT",
         concat!(
             "Or keep IPv6 and its brackets, in the registry r that the server was given; its entry then stays for up \
              to a lease (60 s) after a stop:\n",
@@ -234,7 +237,7 @@ pub(in crate::finding) const R16: Text = Text {
             \tss -ltnp 'sport = :PORT'",
     remedies: &[
         "Register the instance's own port instead of tidegate's, in the server's environment:\n\
-         \tKITEX_PORT_TO_REGISTRY=OWN_PORT",
+         \texport KITEX_PORT_TO_REGISTRY=OWN_PORT",
         "Or let tidegate listen on another port.",
         "Correct the [[rewrite]] rule, if one leads there.",
     ],
@@ -268,8 +271,8 @@ pub(in crate::finding) const R18: Text = Text {
             \tipconfig",
     remedies: &[
         "Register an IPv4 address, by the server's environment:\n\
-         \tKITEX_IP_TO_REGISTRY=HOST_IPV4\n\
-         \tKITEX_PORT_TO_REGISTRY=PORT",
+         \texport KITEX_IP_TO_REGISTRY=HOST_IPV4\n\
+         \texport KITEX_PORT_TO_REGISTRY=PORT",
         "Or let the server listen on one:\n\
          \tserver.WithServiceAddr(&net.TCPAddr{IP: net.ParseIP(\"HOST_IPV4\"), Port: PORT})",
         "Or give this host IPv6.",
@@ -324,7 +327,7 @@ pub(in crate::finding) const R21: Text = Text {
         concat!("Delete it at once:\n", delete!()),
         "Shorten what is left after each stop, by a shorter lease in the server's environment, in seconds, or by \
          leaving SetFixedAddress out:\n\
-         \tKITEX_ETCD_REGISTRY_LEASE_TTL=10",
+         \texport KITEX_ETCD_REGISTRY_LEASE_TTL=10",
     ],
 };
 

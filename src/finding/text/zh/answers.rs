@@ -21,7 +21,7 @@ pub(in crate::finding) const P01: Text = Text {
          在 Windows 上：\n\
          \tnetstat -ano | findstr :PORT",
         "在容器里的话，检查端口是否已发布，注册的是否就是所发布的端口：\n\
-         \tKITEX_PORT_TO_REGISTRY=PUBLISHED_PORT",
+         \texport KITEX_PORT_TO_REGISTRY=PUBLISHED_PORT",
         concat!("如果是残留的条目（R21），就删掉它：\n", delete!()),
     ],
 };
@@ -79,7 +79,7 @@ pub(in crate::finding) const P05: Text = Text {
             \tcurl -v 'http://ADDRESS/'",
     remedies: &[
         "注册 RPC 服务端的端口，而不是 HTTP 服务器（指标、pprof、网关）的：\n\
-         \tKITEX_PORT_TO_REGISTRY=RPC_PORT",
+         \texport KITEX_PORT_TO_REGISTRY=RPC_PORT",
         "如果端口被别的程序占了，重启该服务：\n\
          \tss -ltnp 'sport = :PORT'",
         "如果 sidecar 把所有连接都当成 HTTP，要告诉它这个端口是普通 TCP。",
@@ -92,7 +92,7 @@ pub(in crate::finding) const P06: Text = Text {
             \topenssl s_client -connect 'ADDRESS'",
     remedies: &[
         "注册不加密的端口：tidegate 与 Kitex 的 Thrift 客户端一样，调用不用 TLS。\n\
-         \tKITEX_PORT_TO_REGISTRY=RPC_PORT",
+         \texport KITEX_PORT_TO_REGISTRY=RPC_PORT",
         "让服务网格或负载均衡器的 TLS 不作用于这个端口。",
     ],
 };
@@ -157,7 +157,7 @@ pub(in crate::finding) const P11: Text = Text {
             \tnc -v HOST PORT",
     remedies: &[
         "注册 RPC 服务端的端口：\n\
-         \tKITEX_PORT_TO_REGISTRY=RPC_PORT",
+         \texport KITEX_PORT_TO_REGISTRY=RPC_PORT",
         "如果是回环地址（R02），应答的其实是本机上的程序：请按 R02 所说，注册另一个地址。",
     ],
 };

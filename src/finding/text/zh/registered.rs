@@ -3,7 +3,8 @@
 use crate::finding::Text;
 
 const ENVIRONMENT: &str = concat!(
-    "在服务端的环境变量里写明要注册的地址；在容器里的话，写宿主机的地址和所发布的端口：\n",
+    "在服务端的环境变量里写明要注册的地址（启动它的 shell；写在 .env 文件或部署清单里时不带 `export`）；在容器里的话，写宿\
+     主机的地址和所发布的端口。服务端还必须监听这个地址或 0.0.0.0：只监听 127.0.0.1 的话，别的主机仍然连不上。\n",
     environment!()
 );
 const LISTEN: &str = concat!(
@@ -35,8 +36,8 @@ pub(in crate::finding) const R02: Text = Text {
     remedies: &[
         LISTEN,
         concat!(
-            "如果服务端已经监听所有地址，或者前面有端口映射，设置它的环境变量即可。如果它只监听 127.0.0.1，单靠这一项没\
-             有用：别的主机仍然连不上。\n",
+            "如果服务端已经监听所有地址（0.0.0.0），或者前面有端口映射，设置它的环境变量即可（启动它的 shell；写在 .env \
+             文件或部署清单里时不带 `export`）。如果它只监听 127.0.0.1，单靠这一项没有用：别的主机仍然连不上。\n",
             environment!()
         ),
         FIX,
@@ -66,7 +67,8 @@ pub(in crate::finding) const R04: Text = Text {
             \tFind-NetRoute -RemoteIPAddress HOST",
     remedies: &[
         concat!(
-            "把容器的端口发布到宿主机上，并在它的环境变量里写宿主机的地址和所发布的端口：\n",
+            "把容器的端口发布到宿主机上，并在它的环境变量里写宿主机的地址和所发布的端口（写在 .env 文件或部署清单里时不\
+             带 `export`）：\n",
             environment!()
         ),
         FIX,
@@ -105,8 +107,8 @@ pub(in crate::finding) const R07: Text = Text {
             \tetcdctl get --prefix kitex/registry-etcd/SERVICE/",
     remedies: &[
         "在服务端的环境变量里改为注册 IPv4 地址：\n\
-         \tKITEX_IP_TO_REGISTRY=HOST_IPV4\n\
-         \tKITEX_PORT_TO_REGISTRY=PORT",
+         \texport KITEX_IP_TO_REGISTRY=HOST_IPV4\n\
+         \texport KITEX_PORT_TO_REGISTRY=PORT",
         concat!(
             "或者在交给服务端的注册器 r 上固定地址，以保留 IPv6 及其方括号；但停止之后，它的条目最多还会残留一个租约\
              （60 秒）：\n",
@@ -213,7 +215,7 @@ pub(in crate::finding) const R16: Text = Text {
             \tss -ltnp 'sport = :PORT'",
     remedies: &[
         "在服务端的环境变量里注册实例自己的端口，而不是 tidegate 的：\n\
-         \tKITEX_PORT_TO_REGISTRY=OWN_PORT",
+         \texport KITEX_PORT_TO_REGISTRY=OWN_PORT",
         "或者让 tidegate 监听别的端口。",
         "如果是 [[rewrite]] 规则通向那里，就改正规则。",
     ],
@@ -247,8 +249,8 @@ pub(in crate::finding) const R18: Text = Text {
             \tipconfig",
     remedies: &[
         "在服务端的环境变量里改为注册 IPv4 地址：\n\
-         \tKITEX_IP_TO_REGISTRY=HOST_IPV4\n\
-         \tKITEX_PORT_TO_REGISTRY=PORT",
+         \texport KITEX_IP_TO_REGISTRY=HOST_IPV4\n\
+         \texport KITEX_PORT_TO_REGISTRY=PORT",
         "或者让服务端监听 IPv4 地址：\n\
          \tserver.WithServiceAddr(&net.TCPAddr{IP: net.ParseIP(\"HOST_IPV4\"), Port: PORT})",
         "或者给本机配置 IPv6。",
@@ -298,7 +300,7 @@ pub(in crate::finding) const R21: Text = Text {
         "等一等：租约结束它就消失。在此期间 tidegate 会在同一次调用内改连别的实例。",
         concat!("立即删掉它：\n", delete!()),
         "缩短每次停止后的残留时间：在服务端的环境变量里设更短的租约（秒），或者不用 SetFixedAddress：\n\
-         \tKITEX_ETCD_REGISTRY_LEASE_TTL=10",
+         \texport KITEX_ETCD_REGISTRY_LEASE_TTL=10",
     ],
 };
 
