@@ -6,7 +6,7 @@
 //! | [`case`] | every registration is judged as a running tidegate would: rewritten, resolved, classified |
 //! | [`round`] | every address that would be dialled is tried once, some at a time |
 //! | [`case`] | registrations and what was seen, to findings |
-//! | [`whole`] | findings about services and registries as a whole |
+//! | `whole` | findings about services and registries as a whole |
 //! | here | services with an accused registration are looked at again: what has gone meanwhile is no finding |
 //!
 //! What it comes to is a [`Report`], printed by [`text`] for people and by [`json`] for programs. Nothing is ever written
