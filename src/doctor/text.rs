@@ -113,24 +113,26 @@ fn service(page: &mut Page, it: &ServiceReport, lang: Lang) {
 fn wholes(page: &mut Page, service: &str, all: &[Whole], lang: Lang) {
     for it in all {
         let (colour, mark) = mark(it.code.is_note());
-        let unread = words::unread(it, lang);
-        let (head, said) = match &unread {
-            Some((step, said)) => {
-                let cause = it.code.text(lang).cause;
-                let head = match lang {
-                    Lang::En => format!("{cause}; {step}"),
-                    Lang::Zh => format!("{cause}；{step}"),
-                };
-                (head, Some(said))
-            }
-            None => (words::whole(service, it, lang), None),
-        };
+        let (head, more) = headline(service, it, lang);
         page.marked(colour, mark, &format!("{} {head}", it.code));
-        if let Some(said) = said {
-            page.wrapped(4, said);
+        if let Some(more) = more {
+            page.wrapped(4, &more);
         }
         remedies(page, &it.remedies(service, lang), REMEDIES.0);
     }
+}
+
+/// What is said of a whole; of what could not be read the cause and the step first, and below them what was said there.
+fn headline(service: &str, whole: &Whole, lang: Lang) -> (String, Option<String>) {
+    let Some((step, said)) = words::unread(whole, lang) else {
+        return (words::whole(service, whole, lang), None);
+    };
+    let cause = whole.code.text(lang).cause;
+    let head = match lang {
+        Lang::En => format!("{cause}; {step}"),
+        Lang::Zh => format!("{cause}；{step}"),
+    };
+    (head, Some(said))
 }
 
 fn mark(is_note: bool) -> (Colour, &'static str) {
