@@ -181,7 +181,7 @@ fn a_server_that_closes_idle_connections_is_found_by_waiting() {
             lab.register("stays", "10.77.0.1:8821").await;
             let told = lab.doctor(&["closes", "stays"]).await;
             assert_eq!(told.exit, 0, "{:#}", told.json);
-            let told = lab.doctor(&["--idle", "4s", "closes", "stays"]).await;
+            let told = lab.doctor(&["--idle=4s", "closes", "stays"]).await;
             assert_eq!(
                 (told.codes("closes"), told.codes("stays")),
                 (vec!["P09".into()], vec![])
