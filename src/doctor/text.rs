@@ -227,18 +227,16 @@ fn line(page: &mut Page, entry: &Entry, lang: Lang) {
 /// The findings with their causes and what proves them, and what helps. What merely follows from another is left out.
 fn explain(page: &mut Page, service: &ServiceReport, entry: &Entry, lang: Lang) {
     let explained = entry.codes.iter().any(|it| is_cause(*it));
-    let codes = entry.codes.iter().copied().enumerate();
-    let codes: Vec<(usize, Code)> = codes
-        .filter(|(at, code)| *at == 0 || !explained || !is_a_consequence(*code))
-        .collect();
-    for (_, code) in &codes {
+    let mut codes = entry.codes.clone();
+    let mut at_first = true;
+    codes.retain(|code| std::mem::take(&mut at_first) || !explained || !is_a_consequence(*code));
+    for code in &codes {
         cause(page, entry, *code, lang);
     }
     if codes.is_empty() && !entry.shown.why.is_empty() {
         page.wrapped(4, &plain(&entry.shown.why));
     }
-    let accusing = codes.iter().filter(|(_, code)| !code.is_note());
-    for (at, (_, code)) in accusing.enumerate() {
+    for (at, code) in codes.iter().filter(|it| !it.is_note()).enumerate() {
         let most = if at == 0 { REMEDIES.0 } else { REMEDIES.1 };
         remedies(page, &service.about().of_entry(entry, *code, lang), most);
     }

@@ -13,7 +13,7 @@ mod world;
 use std::path::PathBuf;
 
 use crate::netns::inside;
-use steps::{Step, has, steps};
+use steps::{Step, cut, has, steps};
 use world::World;
 
 const ENGLISH: &str = "docs/your-kitex-call-times-out.md";
@@ -70,6 +70,7 @@ async fn walk(page: &str) {
     }
     if std::env::var_os("TIDEGATE_WRITE_PAGE").is_some() {
         for (shown, said) in untrue.drain(..) {
+            let said = cut(&said, &shown);
             text = text.replacen(
                 &format!("```text\n{shown}```"),
                 &format!("```text\n{said}```"),

@@ -85,6 +85,19 @@ pub fn has(said: &str, shown: &str) -> bool {
         && !words(shown).is_empty()
 }
 
+/// What is said, without the first lines where the page left them out before.
+pub fn cut(said: &str, shown: &str) -> String {
+    let from = shown.strip_prefix("…\n").and_then(|it| it.lines().next());
+    let Some(first) = from.map(words) else {
+        return said.to_owned();
+    };
+    let rest: Vec<&str> = said.lines().skip_while(|it| words(it) != first).collect();
+    match rest.is_empty() {
+        true => said.to_owned(),
+        false => format!("…\n{}\n", rest.join("\n")),
+    }
+}
+
 /// What does not differ from run to run: quantities are masked, and lines may break elsewhere.
 fn words(text: &str) -> String {
     let mut out = String::new();
