@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Cluster;
-use crate::diagnosis::{Closed, IDLE, News, answers_there, code_of, phrase};
+use crate::diagnosis::{Closed, IDLE, Life, News, answers_there, code_of, phrase};
 use crate::endpoint::{Endpoint, Member};
 use crate::finding::remedy::{Subject, remedies};
 use crate::finding::{Code, Lang};
@@ -82,7 +82,7 @@ impl Cluster {
             | Outcome::Deadline
             | Outcome::DeadlineOverdue
             | Outcome::ClientGoneOverdue
-                if failed.phase == Phase::FirstByte =>
+                if matches!(failed.phase, Phase::Write | Phase::FirstByte) =>
             {
                 self.waited(endpoint, failed, sent)
             }
@@ -96,24 +96,39 @@ impl Cluster {
 
     /// A call has waited for its answer in vain: it is slow, or the endpoint is silent.
     fn waited(&self, endpoint: &Arc<Endpoint>, failed: Failed, sent: Instant) -> Failed {
-        let life = endpoint.watch.life(endpoint.load.heard(), sent, failed.at);
         let is_overdue = failed.outcome.row().endpoint == Charge::Timeout;
-        if is_overdue {
-            endpoint.watch.overdue(&life, failed.at);
+        let life = match (failed.phase, is_overdue) {
+            (Phase::FirstByte, true) => self.overdue(endpoint, sent, failed.at),
+            _ => endpoint
+                .watch
+                .life(endpoint.load.last_answer(), sent, failed.at),
+        };
+        match life {
+            Life::Silent(_) => failed
+                .verdict(life.to_string())
+                .ask_doctor(true)
+                .led_by(lead(endpoint, &OPEN)),
+            Life::Answers { .. } if failed.phase == Phase::FirstByte => {
+                failed.verdict(life.to_string())
+            }
+            Life::Unheard(_) if failed.phase == Phase::FirstByte && is_overdue => {
+                failed.verdict(life.to_string())
+            }
+            // An impatient caller proves nothing, nor does a call that was not even written.
+            _ => failed,
         }
-        let is_silent = life.code() == Code::P08;
-        if !is_silent {
-            return failed.verdict(life.to_string());
+    }
+
+    /// A try that was sent at `sent` is overdue at `now`, its caller there or gone: what that says of the endpoint.
+    #[cold]
+    pub fn overdue(&self, endpoint: &Arc<Endpoint>, sent: Instant, now: Instant) -> Life {
+        let life = endpoint
+            .watch
+            .overdue(endpoint.load.last_answer(), sent, now);
+        if matches!(life, Life::Silent(_)) {
+            self.look(endpoint);
         }
-        // An impatient caller proves nothing.
-        if !is_overdue {
-            return failed;
-        }
-        self.look(endpoint);
-        failed
-            .verdict(life.to_string())
-            .ask_doctor(true)
-            .led_by(lead(endpoint, &OPEN))
+        life
     }
 
     /// What answers there is no Thrift; in words.
@@ -152,7 +167,7 @@ impl Cluster {
     /// Drops the findings that are over, says in the log what is news, and counts. On the control thread.
     pub(super) fn upkeep_findings(&self, members: &[Member], now: Instant) {
         for Member { endpoint, .. } in members {
-            for news in endpoint.watch.upkeep(endpoint.load.heard(), now) {
+            for news in endpoint.watch.upkeep(endpoint.load.last_answer(), now) {
                 self.say_finding(endpoint, news);
             }
         }
