@@ -257,7 +257,10 @@ impl Watch {
         let mut news: Vec<News> = inner.gone.drain(..).map(News::Gone).collect();
         news.extend(inner.news_of_connects(now));
         for it in &mut inner.found {
-            if !is_of_connects(it.code) && !it.told && now.saturating_duration_since(it.since) >= STANDS {
+            if !is_of_connects(it.code)
+                && !it.told
+                && now.saturating_duration_since(it.since) >= STANDS
+            {
                 it.told = true;
                 news.push(News::Stands(it.clone()));
             }
