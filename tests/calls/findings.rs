@@ -155,6 +155,27 @@ async fn a_silent_server_is_told_from_a_slow_call() {
 }
 
 #[tokio::test]
+async fn a_server_that_never_answered_is_not_called_slow_however_soon_its_callers_leave() {
+    let silent = Server::start(Act::Silence).await.unwrap();
+    let proxy = Setup::new("find-never", &[silent.address()])
+        .policy("deadline = \"400ms\"")
+        .start();
+    let mut caller = proxy.caller(Framing::Framed).await;
+    // What the first callers left behind runs out after some seconds, and says that it was overdue.
+    for call in 0..50 {
+        let said = caller.fails("x").await;
+        assert!(!said.contains("P13"), "call {call}: {said}");
+        if said.contains("it has answered nothing yet (P08)") {
+            let again = caller.fails("x").await;
+            assert!(again.contains("(P08)"), "{again}");
+            assert_eq!(codes(&proxy, silent.address()), ["P08"]);
+            return;
+        }
+    }
+    panic!("it was never called silent");
+}
+
+#[tokio::test]
 async fn a_server_that_closes_idle_connections_is_found_and_costs_no_call() {
     let server = Options::always(Act::Echo)
         .close_idle_after(ms(1_200))
