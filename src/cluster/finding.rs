@@ -12,8 +12,7 @@ use tokio::time::Instant;
 use super::Cluster;
 use crate::diagnosis::{Closed, IDLE, Life, News, answers_there, code_of, phrase};
 use crate::endpoint::{Endpoint, Member};
-use crate::finding::remedy::{Subject, remedies};
-use crate::finding::{Code, Lang};
+use crate::finding::Code;
 use crate::health::Missed;
 use crate::outcome::{Charge, Failed, Outcome, Phase, human};
 use crate::probe::{Connect, Spoke};
@@ -184,17 +183,12 @@ impl Cluster {
             }
         };
         let (code, origin) = (finding.code, endpoint.watch.origin());
-        let instance = origin.instance.as_ref();
-        let subject = Subject {
-            service,
-            address: instance.map_or(addr, |it| &it.address),
-            key: instance.map_or("", |it| &it.key),
-            ..Subject::default()
+        let remedy = match &origin.instance {
+            Some(instance) => code.remedy(instance),
+            None => code.remedy_at(addr, ""),
         };
-        let remedy = remedies(code, &subject, Lang::En).into_iter().next();
-        let remedy = remedy.map_or(String::new(), |it| format!("; {}", it.what));
         tracing::warn!(
-            %service, endpoint.addr = %addr, %code, "it {}: {}{remedy}; see tidegate doctor {service}",
+            %service, endpoint.addr = %addr, %code, "it {}: {}; {remedy}; see tidegate doctor {service}",
             phrase(code), finding.said
         );
     }
@@ -203,8 +197,12 @@ impl Cluster {
     fn count_findings(&self) {
         let mut counts = self.registered.lock().clone();
         for Member { endpoint, .. } in &self.set.load().all {
+            let origin = endpoint.watch.origin();
+            if origin.lost {
+                continue;
+            }
             for finding in endpoint.watch.list() {
-                if !endpoint.watch.origin().codes.contains(&finding.code) {
+                if !origin.codes.contains(&finding.code) {
                     *counts.entry(finding.code).or_default() += 1;
                 }
             }
@@ -213,10 +211,15 @@ impl Cluster {
         if counted.as_ref() == Some(&counts) {
             return;
         }
-        for code in Code::ALL {
+        for code in Code::ALL.iter().filter(|code| is_of_a_service(**code)) {
             let n = counts.get(code).copied().unwrap_or(0);
             self.metrics.findings(code.label(), n);
         }
         *counted = Some(counts);
     }
+}
+
+/// Whether an endpoint or a registration can show it: what is wrong with etcd is no service's.
+fn is_of_a_service(code: Code) -> bool {
+    !code.label().starts_with('E')
 }

@@ -42,6 +42,8 @@ pub struct Origin {
     pub on_link: bool,
     /// Whoever registers here shares this host.
     pub alone: bool,
+    /// It is registered no more, and kept as last resort.
+    pub lost: bool,
     /// The registration.
     pub instance: Option<Arc<Instance>>,
 }
@@ -53,6 +55,7 @@ impl Default for Origin {
             codes: Vec::new(),
             on_link: false,
             alone: true,
+            lost: false,
             instance: None,
         }
     }
