@@ -119,7 +119,7 @@ fn endpoints(text: &mut String, followed: &Followed, clock: &Clock) {
     };
     let mut all: Vec<&Shown> = members.shown.iter().collect();
     if all.len() > ENDPOINTS {
-        all.sort_by_cached_key(|shown| is_well(cluster, shown));
+        all.sort_by_cached_key(|shown| wellness(cluster, shown));
     }
     for shown in all.iter().take(ENDPOINTS) {
         let (name, sentence) = (name(shown), state_of(cluster, shown, clock));
@@ -131,12 +131,16 @@ fn endpoints(text: &mut String, followed: &Followed, clock: &Clock) {
     }
 }
 
-/// It is used, up, and nothing is found wrong with it.
-fn is_well(cluster: &Cluster, shown: &Shown) -> bool {
+/// How well it is: not used or not up, the worst, then with a finding, then neither.
+fn wellness(cluster: &Cluster, shown: &Shown) -> u8 {
     let endpoint = shown.dial.as_ref().and_then(|addr| cluster.endpoint(addr));
-    shown.code.is_none()
-        && endpoint
-            .is_some_and(|it| it.health.state() == health::State::Up && it.watch.list().is_empty())
+    match endpoint {
+        Some(it) if it.health.state() == health::State::Up => {
+            let is_sound = shown.code.is_none() && it.watch.list().is_empty();
+            1 + u8::from(is_sound)
+        }
+        _ => 0,
+    }
 }
 
 /// `10.0.0.1:8888`; `item.local:8888 (10.0.0.1:8888)` where the registered address is another; and

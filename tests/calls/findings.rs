@@ -272,3 +272,35 @@ async fn a_connection_that_dies_under_a_call_says_how_long_it_had_been_idle() {
     assert!(said.contains(part), "{said}");
     assert_eq!(shown(&proxy, "P09"), 0);
 }
+
+#[tokio::test]
+async fn of_many_endpoints_why_names_the_unwell_first_and_counts_the_rest() {
+    let all: Vec<_> = (0..60).map(|_| scripted::free()).collect();
+    let proxy = Setup::new("why-many", &all).start();
+    let dead = proxy.caller(Framing::Framed).await.fails("x").await;
+    assert!(dead.contains("(P01)"), "{dead}");
+    let why = proxy.app.why(Some("why-many"), None).unwrap();
+    let lines: Vec<&str> = why
+        .lines()
+        .filter(|it| it.contains("  endpoint "))
+        .collect();
+    assert_eq!(lines.len(), 50, "{why}");
+    assert!(lines[0].contains(": down for "), "{}", lines[0]);
+    assert!(why.contains("\n  and 10 endpoints more\n"), "{why}");
+}
+
+#[tokio::test]
+async fn calls_without_a_service_are_no_service_that_there_is() {
+    let server = Server::start(Act::Echo).await.unwrap();
+    let proxy = Setup::new("calls-none", &[server.address()]).start();
+    let wanted = tidegate::recorder::Wanted {
+        service: Some("zzzzzzzzzzzz".to_owned()),
+        kind: None,
+        limit: 1,
+    };
+    let said = proxy.app.calls(&wanted).unwrap_err();
+    assert!(
+        said.contains("calls-none") && !said.contains(", none"),
+        "{said}"
+    );
+}

@@ -229,3 +229,35 @@ async fn a_call_that_cannot_even_be_written_takes_back_no_finding() {
         assert_eq!(endpoint.watch.list()[0].code, Code::P08);
     }
 }
+
+/// How many addresses were counted for this finding.
+fn counted(cluster: &Cluster, code: Code) -> usize {
+    let counted = cluster.counted.lock();
+    counted
+        .as_ref()
+        .and_then(|it| it.get(&code).copied())
+        .unwrap_or(0)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_registered_no_more_leaves_the_count_at_once_though_it_is_kept() {
+    let (cluster, endpoint) = one("10.1.2.3:8888", Origin::default());
+    told(&cluster, &endpoint, Outcome::ConnectRefused, "refused");
+    cluster.set_registered_findings(Registered::new());
+    assert_eq!(counted(&cluster, Code::P01), 1);
+    let lost = Origin {
+        lost: true,
+        ..Origin::default()
+    };
+    let dial = Dial {
+        addr: endpoint.addr.clone(),
+        weight: 1,
+        revision: 1,
+        tags: Default::default(),
+        here: false,
+        origin: Arc::new(lost),
+    };
+    cluster.apply(vec![dial], Knowledge::Read(None));
+    cluster.set_registered_findings(Registered::new());
+    assert_eq!(counted(&cluster, Code::P01), 0);
+}
