@@ -98,11 +98,18 @@ pub fn findings(facts: &Facts<'_>) -> Vec<Code> {
 /// Whether a finding that the registration is by itself is held against it, now that it is known whether it works.
 fn accuses(code: Code, facts: &Facts<'_>, works: bool) -> bool {
     match code {
-        // A range says little once somebody answers there.
-        Code::R04 | Code::R06 | Code::R18 => !works,
+        // A range says little once somebody answers there, and a refusal is an answer.
+        Code::R04 | Code::R06 => !works && !is_refused(facts),
+        Code::R18 => !works,
         code if means_another_host(code) => !(facts.alone && works),
         _ => true,
     }
+}
+
+fn is_refused(facts: &Facts<'_>) -> bool {
+    facts
+        .seen
+        .is_some_and(|seen| matches!(seen.connect, Connect::Refused(_)))
 }
 
 /// Findings of an address that means something else on every host.

@@ -15,10 +15,11 @@ use tokio::time::Instant;
 use crate::cluster::{Cluster, Dial, Knowledge};
 use crate::config::{self, Policy, Source};
 use crate::endpoint::{Endpoint, Tags};
+use crate::finding::plain;
 use crate::platform;
 use crate::registry::{
-    self, DialAddr, Fixed, Host, Interface, Member, MemberPolicy, Members, Registry, Rewrites,
-    Shown, Suspicious,
+    self, Code, DialAddr, Fixed, Host, Interface, Member, MemberPolicy, Members, Registry,
+    Rewrites, Shown, Suspicious, brief,
 };
 
 mod index;
@@ -237,7 +238,8 @@ impl Discovery {
                     .filter(|_| now.known || now.denied.is_some())
                 {
                     let origins = Origins::new(&host, asked.upgrade().as_deref());
-                    cluster.apply(dials(&now.list, &origins), knowledge(&now));
+                    let known = knowledge(&cluster.name, &now);
+                    cluster.apply(dials(&now.list, &origins), known);
                     cluster.set_registered_findings(registered_findings(&now));
                 }
             }
@@ -298,7 +300,7 @@ fn dials(list: &[Member], origins: &Origins<'_>) -> Vec<Dial> {
 }
 
 /// What is known of the service; why nothing can be dialled, where that is so.
-fn knowledge(members: &Members) -> Knowledge {
+fn knowledge(service: &str, members: &Members) -> Knowledge {
     if let Some(denied) = &members.denied {
         return Knowledge::Read(Some(denied.clone()));
     }
@@ -306,7 +308,10 @@ fn knowledge(members: &Members) -> Knowledge {
         return Knowledge::Read(None);
     }
     if members.shown.is_empty() {
-        return Knowledge::Nothing;
+        return match unreadable(service, members) {
+            Some(said) => Knowledge::Read(Some(said.into())),
+            None => Knowledge::Nothing,
+        };
     }
     let refused: Vec<String> = members
         .shown
@@ -317,12 +322,12 @@ fn knowledge(members: &Members) -> Knowledge {
                 .code
                 .map_or(String::new(), |code| format!("{} ", code.label()));
             let why = if s.dialled_class().suspicious() {
-                format!(", {}", s.why)
+                format!(", {}", plain(&s.why))
             } else {
                 String::new()
             };
             let class = s.dialled_class().label();
-            format!("{} ({code}{class}{why})", s.before_and_after())
+            format!("{} ({code}{class}{why})", brief(&s.before_and_after()))
         })
         .collect();
     let all = members.shown.len();
@@ -336,6 +341,19 @@ fn knowledge(members: &Members) -> Knowledge {
         refused.join(", ")
     );
     Knowledge::Read(Some(why.into()))
+}
+
+/// `1 entry, unreadable (R09); see tidegate doctor item`; `None` where all could be read.
+pub(crate) fn unreadable(service: &str, members: &Members) -> Option<String> {
+    let entries = match members.unreadable {
+        0 => return None,
+        1 => "1 entry".to_owned(),
+        n => format!("{n} entries"),
+    };
+    Some(format!(
+        "{entries}, unreadable ({}); see tidegate doctor {service}",
+        Code::R09
+    ))
 }
 
 /// The policy as far as membership goes; `fixed`: the service's instances stand in the config.

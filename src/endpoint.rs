@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::diagnosis::Watch;
+use crate::finding::plain;
 use crate::health::{Health, Peers};
 use crate::metrics::EndpointMetrics;
 use crate::registry::DialAddr;
@@ -34,7 +35,7 @@ pub struct Endpoint {
     pub id: u32,
     /// Where it is dialled.
     pub addr: DialAddr,
-    /// The same, as text: for errors, logs and labels.
+    /// The same, as text: for errors, logs and labels. A path may hold anything: what would not be seen is escaped.
     pub name: Arc<str>,
     /// Latency and calls in flight, for the pick.
     pub load: Load,
@@ -66,7 +67,7 @@ impl Endpoint {
         peers: Arc<Peers>,
     ) -> Arc<Self> {
         let addr = addr.into();
-        let name: Arc<str> = addr.to_string().into();
+        let name: Arc<str> = plain(&addr.to_string()).into();
         let metrics = EndpointMetrics::new(service, &name);
         metrics.state("up");
         Arc::new(Self {

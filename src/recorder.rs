@@ -1,10 +1,12 @@
 //! The flight recorder: what became of the calls that failed last, and of the slowest ones.
 //!
-//! Each service keeps its last [`MOST`] failed calls, and the [`MOST`] slowest of the last ten minutes, failed or not;
-//! calls that had no service are kept together. `GET /calls` shows them, each with its [`Timeline`].
+//! Each service keeps its last [`MOST`] failed calls, and the [`MOST`] slowest of the last ten minutes that did not fail;
+//! calls that had no service are kept together. Of the calls that failed before a try was begun, as those do that a limit
+//! or a breaker turns away, it keeps the last [`UNTRIED`] beside the others, one of each outcome in 100 ms at most: they
+//! may come by the thousand. `GET /calls` shows them, each with its [`Timeline`].
 //!
 //! An ordinary call pays for this with a few marks and one comparison. An [`Entry`] takes about 350 bytes, one that
-//! failed and was tried many times up to 2 KiB, so a service's never more than 400 KiB. Nothing of what a call carried
+//! failed and was tried many times up to 2 KiB, so a service's never more than 450 KiB. Nothing of what a call carried
 //! is among it.
 
 use std::cmp::Ordering;
@@ -20,11 +22,16 @@ mod entry;
 mod tests;
 mod timeline;
 
+use crate::outcome::Outcome;
 pub use entry::{Entry, Said, short};
 pub use timeline::{Mark, Marks, PastTry, Timeline, Tries};
 
 /// Calls kept of each kind.
 pub const MOST: usize = 100;
+/// Failed calls kept that were never tried.
+pub const UNTRIED: usize = 20;
+/// Of those one of each outcome is kept in so long a time.
+const UNTRIED_EVERY: Duration = Duration::from_millis(100);
 /// For how long a call may be among the slowest.
 const SLOW_FOR: Duration = Duration::from_secs(600);
 
@@ -54,7 +61,15 @@ pub struct Recorder {
     /// A call that took longer, in nanoseconds, is among the slowest.
     threshold: AtomicU64,
     failed: Mutex<VecDeque<Entry>>,
+    untried: Mutex<Untried>,
     slowest: Mutex<Slowest>,
+}
+
+#[derive(Default)]
+struct Untried {
+    calls: VecDeque<Entry>,
+    /// When a call of each outcome was taken last.
+    taken: [Option<Instant>; Outcome::ALL.len()],
 }
 
 #[derive(Default)]
@@ -77,35 +92,50 @@ impl Recorder {
     /// Keeps a call that failed, or was slow, or both.
     pub fn keep(&self, entry: Entry) {
         let entry = entry.bounded();
-        let slow = self.is_slow(entry.total);
-        if !entry.outcome.is_failure() {
-            if slow {
-                self.keep_slow(entry);
-            }
-            return;
-        }
-        if slow {
-            self.keep_slow(entry.clone());
-        }
-        let mut failed = self.failed.lock();
-        if failed.len() >= MOST {
-            failed.pop_front();
-        }
-        failed.push_back(entry);
+        let evicted = match entry.outcome.is_failure() {
+            true => push(&mut self.failed.lock(), MOST, entry),
+            false if self.is_slow(entry.total) => self.keep_slow(entry),
+            false => None,
+        };
+        drop(evicted);
     }
 
-    fn keep_slow(&self, entry: Entry) {
+    /// Whether a call that ended so before a try was begun is one to keep: then the next ones are not, for a while.
+    pub fn takes_untried(&self, outcome: Outcome, now: Instant) -> bool {
+        let mut untried = self.untried.lock();
+        let Some(taken) = untried.taken.get_mut(outcome as usize) else {
+            return false;
+        };
+        let since = |at: Instant| now.saturating_duration_since(at);
+        let takes = taken.is_none_or(|at| since(at) >= UNTRIED_EVERY);
+        if takes {
+            *taken = Some(now);
+        }
+        takes
+    }
+
+    /// Keeps a call that failed before a try was begun.
+    pub fn keep_untried(&self, entry: Entry) {
+        let entry = entry.bounded();
+        let evicted = push(&mut self.untried.lock().calls, UNTRIED, entry);
+        drop(evicted);
+    }
+
+    /// The call whose place it takes.
+    fn keep_slow(&self, entry: Entry) -> Option<Entry> {
         let mut slowest = self.slowest.lock();
         slowest.oldest.get_or_insert(entry.ended);
         let slow = Slow(entry);
-        if slowest.calls.len() < MOST {
+        let evicted = if slowest.calls.len() < MOST {
             slowest.calls.push(slow);
-        } else if let Some(mut quickest) = slowest.calls.peek_mut()
-            && quickest.0.total < slow.0.total
-        {
-            *quickest = slow;
-        }
+            None
+        } else {
+            let quickest = slowest.calls.peek_mut();
+            let quickest = quickest.filter(|it| it.0.total < slow.0.total);
+            quickest.map(|mut quickest| std::mem::replace(&mut *quickest, slow).0)
+        };
         self.set_threshold(&slowest);
+        evicted
     }
 
     fn set_threshold(&self, slowest: &Slowest) {
@@ -130,8 +160,17 @@ impl Recorder {
     pub fn calls(&self, kind: Kind, limit: usize) -> Vec<Entry> {
         match kind {
             Kind::Failed => {
-                let failed = self.failed.lock();
-                failed.iter().rev().take(limit).cloned().collect()
+                let newest = |calls: &VecDeque<Entry>| -> Vec<Entry> {
+                    calls.iter().rev().take(limit).cloned().collect()
+                };
+                let mut calls = newest(&self.failed.lock());
+                let untried = newest(&self.untried.lock().calls);
+                if !untried.is_empty() {
+                    calls.extend(untried);
+                    calls.sort_by_key(|it| std::cmp::Reverse(it.ended));
+                    calls.truncate(limit);
+                }
+                calls
             }
             Kind::Slowest => {
                 let slowest = self.slowest.lock();
@@ -143,6 +182,13 @@ impl Recorder {
             }
         }
     }
+}
+
+/// Adds the newest; the oldest, where that has to go, is the caller's to drop, without the lock.
+fn push(calls: &mut VecDeque<Entry>, most: usize, entry: Entry) -> Option<Entry> {
+    let evicted = (calls.len() >= most).then(|| calls.pop_front()).flatten();
+    calls.push_back(entry);
+    evicted
 }
 
 impl Ord for Slow {

@@ -9,6 +9,7 @@ use crate::admin::{BreakerOrder, Wanted};
 use crate::breaker::{Breaker, ahead};
 use crate::cluster::{Cluster, Method};
 use crate::config::nearest;
+use crate::registry::brief;
 
 /// How many names a sentence lists.
 const LISTED: usize = 8;
@@ -106,13 +107,13 @@ fn method(cluster: &Cluster, name: &str) -> Result<Arc<Method>, String> {
 /// The nearest of those known, or some of them.
 pub(super) fn known_ones(name: &str, known: &[&str]) -> String {
     if let Some(near) = nearest(name, known.iter().copied()) {
-        return format!(": did you mean {near}?");
+        return format!(": did you mean {}?", brief(near));
     }
     let more = match known.len() {
         0 => return ": there is none".to_owned(),
         n if n > LISTED => format!(" and {} more", n - LISTED),
         _ => String::new(),
     };
-    let some = &known[..known.len().min(LISTED)];
+    let some: Vec<_> = known.iter().take(LISTED).map(|it| brief(it)).collect();
     format!(": there is {}{more}", some.join(", "))
 }

@@ -25,7 +25,9 @@ impl App {
         if let Some(name) = &wanted.service
             && !all.iter().any(|(it, ..)| it == name)
         {
-            let known: Vec<&str> = all.iter().map(|(name, ..)| *name).collect();
+            // Those without a service are no service that there is.
+            let names = all.iter().map(|(name, ..)| *name);
+            let known: Vec<&str> = names.filter(|name| *name != NONE).collect();
             return Err(format!("no service {name}{}", known_ones(name, &known)));
         }
         let those = all.iter().filter(|(name, ..)| is_wanted(name));

@@ -11,9 +11,9 @@ use super::App;
 use crate::breaker::{Snapshot, State};
 use crate::cluster::Cluster;
 use crate::config::{Listener, Source};
-use crate::discovery::Followed;
+use crate::discovery::{Followed, unreadable};
 use crate::endpoint::{Endpoint, Part};
-use crate::registry::Shown;
+use crate::registry::{Shown, brief};
 use crate::why::{self, Clock};
 
 impl App {
@@ -118,6 +118,9 @@ fn whose(listener: &Listener) -> String {
     }
 }
 
+/// Addresses of a service that are named in one line.
+const NAMED: usize = 5;
+
 /// One line for a service at the start.
 fn say_service(followed: &Followed) {
     let members = followed.members.load();
@@ -128,19 +131,26 @@ fn say_service(followed: &Followed) {
     let addresses: Vec<String> = members
         .shown
         .iter()
+        .take(NAMED)
         .map(|shown| {
             let code = shown
                 .code
                 .map_or(String::new(), |code| format!(" {}", code.label()));
             let unused = if shown.used { "" } else { ", not used" };
             let (address, class) = (shown.before_and_after(), shown.dialled_class().label());
+            let address = brief(&address);
             format!("{address} ({class}{code}{unused})")
         })
         .collect();
     let addresses = match (addresses.as_slice(), members.known) {
         ([], false) => "not read yet".to_owned(),
-        ([], true) => "nothing is registered".to_owned(),
+        ([], true) => unreadable(&followed.cluster.name, &members)
+            .unwrap_or_else(|| "nothing is registered".to_owned()),
         (some, _) => some.join(", "),
+    };
+    let addresses = match members.shown.len() {
+        all if all > NAMED => format!("{addresses} and {} more", all - NAMED),
+        _ => addresses,
     };
     tracing::info!(service = %followed.cluster.name, "service from {source}: {addresses}");
 }

@@ -8,8 +8,9 @@ use crate::breaker::State;
 use crate::cluster::Cluster;
 use crate::diagnosis::phrase;
 use crate::discovery::Followed;
+use crate::finding::plain;
 use crate::health;
-use crate::registry::Shown;
+use crate::registry::{Shown, brief};
 use crate::why::service::Whole;
 use crate::why::{self, Clock};
 
@@ -62,9 +63,7 @@ fn one(followed: &Followed, clock: &Clock) -> String {
         format!("{}: {}\n", cluster.name, whole.sentence())
     });
     lanes(&mut text, cluster);
-    for (name, sentence) in endpoints(followed, clock) {
-        let _ = writeln!(text, "  endpoint {name}: {sentence}");
-    }
+    endpoints(&mut text, followed, clock);
     let pickable = cluster.set().available();
     for (method, snapshot) in cluster.breakers(clock.now) {
         let sentence = why::breaker::sentence(&snapshot, pickable, clock);
@@ -96,8 +95,11 @@ fn lanes(text: &mut String, cluster: &Cluster) {
     }
 }
 
-/// What is registered, by the address that is dialled, with its lane's tags, each with its sentence.
-fn endpoints(followed: &Followed, clock: &Clock) -> Vec<(String, String)> {
+/// Endpoints told, at most.
+const ENDPOINTS: usize = 50;
+
+/// A line for each registered address, by the address that is dialled, with its lane's tags: the unwell first.
+fn endpoints(text: &mut String, followed: &Followed, clock: &Clock) {
     let (members, cluster) = (followed.members.load(), &followed.cluster);
     let set = cluster.set();
     let preferred = set.preferred();
@@ -112,11 +114,33 @@ fn endpoints(followed: &Followed, clock: &Clock) -> Vec<(String, String)> {
         }
         match marks.as_slice() {
             [] => called(shown),
-            marks => format!("{} [{}]", called(shown), marks.join(", ")),
+            marks => format!("{} [{}]", called(shown), brief(&marks.join(", "))),
         }
     };
-    let told = |shown: &Shown| (name(shown), state_of(cluster, shown, clock));
-    members.shown.iter().map(told).collect()
+    let mut all: Vec<&Shown> = members.shown.iter().collect();
+    if all.len() > ENDPOINTS {
+        all.sort_by_cached_key(|shown| wellness(cluster, shown));
+    }
+    for shown in all.iter().take(ENDPOINTS) {
+        let (name, sentence) = (name(shown), state_of(cluster, shown, clock));
+        let _ = writeln!(text, "  endpoint {name}: {sentence}");
+    }
+    if all.len() > ENDPOINTS {
+        let more = (all.len() - ENDPOINTS) as u64;
+        let _ = writeln!(text, "  and {} more", why::many(more, "endpoint"));
+    }
+}
+
+/// How well it is: not used or not up, the worst, then with a finding, then neither.
+fn wellness(cluster: &Cluster, shown: &Shown) -> u8 {
+    let endpoint = shown.dial.as_ref().and_then(|addr| cluster.endpoint(addr));
+    match endpoint {
+        Some(it) if it.health.state() == health::State::Up => {
+            let is_sound = shown.code.is_none() && it.watch.list().is_empty();
+            1 + u8::from(is_sound)
+        }
+        _ => 0,
+    }
 }
 
 /// `10.0.0.1:8888`; `item.local:8888 (10.0.0.1:8888)` where the registered address is another; and
@@ -126,9 +150,9 @@ fn called(shown: &Shown) -> String {
     let known = leads_to.unwrap_or(&shown.instance.address);
     match &shown.dial {
         Some(dial) if dial.to_string() != *known => {
-            format!("{} ({dial})", shown.before_and_after())
+            format!("{} ({dial})", brief(&shown.before_and_after()))
         }
-        _ => shown.before_and_after(),
+        _ => brief(&shown.before_and_after()).into_owned(),
     }
 }
 
@@ -136,13 +160,16 @@ fn called(shown: &Shown) -> String {
 fn state_of(cluster: &Cluster, shown: &Shown, clock: &Clock) -> String {
     let endpoint = shown.dial.as_ref().and_then(|addr| cluster.endpoint(addr));
     let Some(endpoint) = endpoint else {
-        return format!("not used: {}", shown.why);
+        return format!("not used: {}", plain(&shown.why));
     };
     let rules = &cluster.policy().ejection;
     let said = why::endpoint::sentence(&endpoint.health.snapshot(), rules, clock);
-    let mut said = match shown.code {
-        Some(code) => format!("{said}; {code}: {}", shown.why),
-        None => said,
+    let why = plain(&shown.why);
+    let mut said = match (shown.code, &*why) {
+        (Some(code), "") => format!("{said}; {code}: {}", code.cause()),
+        (Some(code), why) => format!("{said}; {code}: {why}"),
+        (None, "") => said,
+        (None, why) => format!("{said}; {why}"),
     };
     for it in endpoint.watch.list() {
         let (code, since) = (it.code, clock.since(it.since));
@@ -150,7 +177,7 @@ fn state_of(cluster: &Cluster, shown: &Shown, clock: &Clock) -> String {
             said,
             "; {code} for {since}: it {}: {}",
             phrase(code),
-            it.said
+            plain(&it.said)
         );
     }
     said

@@ -10,10 +10,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Cluster;
-use crate::diagnosis::{Closed, IDLE, News, answers_there, code_of, phrase};
+use crate::diagnosis::{Closed, IDLE, Life, News, answers_there, code_of, phrase};
 use crate::endpoint::{Endpoint, Member};
-use crate::finding::remedy::{Subject, remedies};
-use crate::finding::{Code, Lang};
+use crate::finding::Code;
 use crate::health::Missed;
 use crate::outcome::{Charge, Failed, Outcome, Phase, human};
 use crate::probe::{Connect, Spoke};
@@ -82,7 +81,7 @@ impl Cluster {
             | Outcome::Deadline
             | Outcome::DeadlineOverdue
             | Outcome::ClientGoneOverdue
-                if failed.phase == Phase::FirstByte =>
+                if matches!(failed.phase, Phase::Write | Phase::FirstByte) =>
             {
                 self.waited(endpoint, failed, sent)
             }
@@ -96,24 +95,39 @@ impl Cluster {
 
     /// A call has waited for its answer in vain: it is slow, or the endpoint is silent.
     fn waited(&self, endpoint: &Arc<Endpoint>, failed: Failed, sent: Instant) -> Failed {
-        let life = endpoint.watch.life(endpoint.load.heard(), sent, failed.at);
         let is_overdue = failed.outcome.row().endpoint == Charge::Timeout;
-        if is_overdue {
-            endpoint.watch.overdue(&life, failed.at);
+        let life = match (failed.phase, is_overdue) {
+            (Phase::FirstByte, true) => self.overdue(endpoint, sent, failed.at),
+            _ => endpoint
+                .watch
+                .life(endpoint.load.last_answer(), sent, failed.at),
+        };
+        match life {
+            Life::Silent(_) => failed
+                .verdict(life.to_string())
+                .ask_doctor(true)
+                .led_by(lead(endpoint, &OPEN)),
+            Life::Answers { .. } if failed.phase == Phase::FirstByte => {
+                failed.verdict(life.to_string())
+            }
+            Life::Unheard(_) if failed.phase == Phase::FirstByte && is_overdue => {
+                failed.verdict(life.to_string())
+            }
+            // An impatient caller proves nothing, nor does a call that was not even written.
+            _ => failed,
         }
-        let is_silent = life.code() == Code::P08;
-        if !is_silent {
-            return failed.verdict(life.to_string());
+    }
+
+    /// A try that was sent at `sent` is overdue at `now`, its caller there or gone: what that says of the endpoint.
+    #[cold]
+    pub fn overdue(&self, endpoint: &Arc<Endpoint>, sent: Instant, now: Instant) -> Life {
+        let life = endpoint
+            .watch
+            .overdue(endpoint.load.last_answer(), sent, now);
+        if matches!(life, Life::Silent(_)) {
+            self.look(endpoint);
         }
-        // An impatient caller proves nothing.
-        if !is_overdue {
-            return failed;
-        }
-        self.look(endpoint);
-        failed
-            .verdict(life.to_string())
-            .ask_doctor(true)
-            .led_by(lead(endpoint, &OPEN))
+        life
     }
 
     /// What answers there is no Thrift; in words.
@@ -152,7 +166,7 @@ impl Cluster {
     /// Drops the findings that are over, says in the log what is news, and counts. On the control thread.
     pub(super) fn upkeep_findings(&self, members: &[Member], now: Instant) {
         for Member { endpoint, .. } in members {
-            for news in endpoint.watch.upkeep(endpoint.load.heard(), now) {
+            for news in endpoint.watch.upkeep(endpoint.load.last_answer(), now) {
                 self.say_finding(endpoint, news);
             }
         }
@@ -169,17 +183,12 @@ impl Cluster {
             }
         };
         let (code, origin) = (finding.code, endpoint.watch.origin());
-        let instance = origin.instance.as_ref();
-        let subject = Subject {
-            service,
-            address: instance.map_or(addr, |it| &it.address),
-            key: instance.map_or("", |it| &it.key),
-            ..Subject::default()
+        let remedy = match &origin.instance {
+            Some(instance) => code.remedy(instance),
+            None => code.remedy_at(addr, ""),
         };
-        let remedy = remedies(code, &subject, Lang::En).into_iter().next();
-        let remedy = remedy.map_or(String::new(), |it| format!("; {}", it.what));
         tracing::warn!(
-            %service, endpoint.addr = %addr, %code, "it {}: {}{remedy}; see tidegate doctor {service}",
+            %service, endpoint.addr = %addr, %code, "it {}: {}; {remedy}; see tidegate doctor {service}",
             phrase(code), finding.said
         );
     }
@@ -188,8 +197,12 @@ impl Cluster {
     fn count_findings(&self) {
         let mut counts = self.registered.lock().clone();
         for Member { endpoint, .. } in &self.set.load().all {
+            let origin = endpoint.watch.origin();
+            if origin.lost {
+                continue;
+            }
             for finding in endpoint.watch.list() {
-                if !endpoint.watch.origin().codes.contains(&finding.code) {
+                if !origin.codes.contains(&finding.code) {
                     *counts.entry(finding.code).or_default() += 1;
                 }
             }
@@ -198,10 +211,15 @@ impl Cluster {
         if counted.as_ref() == Some(&counts) {
             return;
         }
-        for code in Code::ALL {
+        for code in Code::ALL.iter().filter(|code| is_of_a_service(**code)) {
             let n = counts.get(code).copied().unwrap_or(0);
             self.metrics.findings(code.label(), n);
         }
         *counted = Some(counts);
     }
+}
+
+/// Whether an endpoint or a registration can show it: what is wrong with etcd is no service's.
+fn is_of_a_service(code: Code) -> bool {
+    !code.label().starts_with('E')
 }

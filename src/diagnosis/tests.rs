@@ -41,6 +41,13 @@ fn what_answers_is_not_accused_of_its_range() {
         assert_eq!(findings(&facts(class, &[code], &seen(OPEN))), []);
         let silent = seen(Connect::TimedOut(Duration::from_secs(1)));
         assert_eq!(findings(&facts(class, &[code], &silent)), [code, Code::P02]);
+        // A refusal comes from there as well, unless there is no IPv6 to ask by.
+        let refused = seen(REFUSED);
+        let refused = findings(&facts(class, &[code], &refused));
+        match code {
+            Code::R18 => assert_eq!(refused, [code, Code::P01]),
+            _ => assert_eq!(refused, [Code::P01]),
+        }
     }
 }
 

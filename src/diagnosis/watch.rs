@@ -22,14 +22,14 @@ mod life;
 mod tests;
 
 pub use life::Life;
-use life::Lives;
+use life::{Lives, SLOW};
 
 /// An address is looked at once in so long a time, at most.
 const PROBE_EVERY: Duration = Duration::from_secs(30);
 /// A finding is told once it has stood for so long: what passes, as a restart does, is not worth a line.
 const STANDS: Duration = Duration::from_secs(1);
-/// Calls are slow no more after so long a time without an overdue one.
-const SLOW: Duration = Duration::from_secs(10);
+/// An endpoint that nobody calls any more is called silent for so long.
+const SILENT: Duration = Duration::from_secs(300);
 
 /// What the registration of an endpoint says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub struct Origin {
     pub on_link: bool,
     /// Whoever registers here shares this host.
     pub alone: bool,
+    /// It is registered no more, and kept as last resort.
+    pub lost: bool,
     /// The registration.
     pub instance: Option<Arc<Instance>>,
 }
@@ -53,6 +55,7 @@ impl Default for Origin {
             codes: Vec::new(),
             on_link: false,
             alone: true,
+            lost: false,
             instance: None,
         }
     }
@@ -87,6 +90,8 @@ pub enum News {
 pub struct Watch {
     /// Whether a connect, or the upkeep, has anything to look at.
     any: AtomicBool,
+    /// A connection was made to it, once at least: there is a way to where it is registered.
+    worked: AtomicBool,
     inner: Mutex<Inner>,
 }
 
@@ -96,9 +101,18 @@ struct Inner {
     found: Vec<Finding>,
     /// What was told and is gone.
     gone: Vec<Code>,
+    /// While connects fail.
+    outage: Option<Outage>,
     lives: Lives,
     closes: Closes,
     probed: Option<Instant>,
+}
+
+/// Connects fail: as one thing, whatever each of them finds.
+struct Outage {
+    since: Instant,
+    /// What stands in the log of it.
+    told: Option<Code>,
 }
 
 impl Watch {
@@ -114,7 +128,15 @@ impl Watch {
 
     /// All that is wrong with it by its registration and this connect, the gravest first.
     pub fn judge(&self, connect: &Connect) -> Vec<Code> {
-        judge(&self.origin(), connect)
+        self.judged(&self.origin(), connect)
+    }
+
+    fn judged(&self, origin: &Origin, connect: &Connect) -> Vec<Code> {
+        let mut codes = judge(origin, connect);
+        if self.worked.load(Relaxed) {
+            codes.retain(|code| !is_no_way(*code));
+        }
+        codes
     }
 
     /// Something was seen there.
@@ -126,11 +148,18 @@ impl Watch {
     /// A connect failed so: whatever earlier ones found gives way to that.
     pub fn unreachable(&self, connect: &Connect, said: &str, now: Instant) {
         let mut inner = self.inner.lock();
-        let mut codes = judge(&inner.origin, connect);
+        let mut codes = self.judged(&inner.origin, connect);
         codes.retain(|code| !inner.origin.codes.contains(code));
+        // Each connect of an endpoint that is too far away ends so: a longer one has told why.
+        if inner.shows(Code::P12) && codes == [Code::P02] {
+            codes = vec![Code::P12];
+        }
         inner.drop_where(|it| is_of_connects(it.code) && !codes.contains(&it.code));
         for code in codes {
-            inner.add(code, said.into(), now);
+            match code {
+                Code::P12 => inner.seen_again(code, now),
+                _ => inner.add(code, said.into(), now),
+            }
         }
         // It may have been restarted: what it closed says nothing.
         inner.closes.clear();
@@ -148,26 +177,38 @@ impl Watch {
     /// A connect succeeded.
     #[inline]
     pub fn connected(&self) {
+        self.reached();
         if self.any.load(Relaxed) {
             let is_over = |it: &Finding| is_of_connects(it.code) && it.code != Code::P04;
             self.inner.lock().drop_where(is_over);
         }
     }
 
+    /// There is a way to its address: its range is accused of nothing from now on.
+    #[inline]
+    pub fn reached(&self) {
+        if !self.worked.load(Relaxed) {
+            self.worked.store(true, Relaxed);
+        }
+    }
+
     /// Whether it lives, for a try that was sent at `sent` and has waited until `now`; `answered` is when it last
-    /// answered anything, or what is later: when a try was last overdue.
+    /// answered any.
     pub fn life(&self, answered: Option<Instant>, sent: Instant, now: Instant) -> Life {
         self.inner.lock().lives.of(answered, sent, now)
     }
 
-    /// A try was overdue.
-    pub fn overdue(&self, life: &Life, now: Instant) {
+    /// The same, for a try that was overdue.
+    pub fn overdue(&self, answered: Option<Instant>, sent: Instant, now: Instant) -> Life {
         let mut inner = self.inner.lock();
-        inner.lives.overdue(now);
-        let code = life.code();
-        inner.drop_where(|it| matches!(it.code, Code::P08 | Code::P13) && it.code != code);
-        inner.add(code, life.to_string().into(), now);
-        self.any.store(true, Relaxed);
+        inner.lives.overdue(answered, sent, now);
+        let life = inner.lives.of(answered, sent, now);
+        if let Some(code) = life.code() {
+            inner.drop_where(|it| matches!(it.code, Code::P08 | Code::P13) && it.code != code);
+            inner.add(code, life.said().into(), now);
+            self.any.store(true, Relaxed);
+        }
+        life
     }
 
     /// Idle connections to it were found closed.
@@ -207,19 +248,22 @@ impl Watch {
         may
     }
 
-    /// Drops what is over, now that it last answered at `answered`, as for [`life`](Self::life), and says what is news.
+    /// Drops what is over, now that it last answered at `answered`, and says what is news.
     pub fn upkeep(&self, answered: Option<Instant>, now: Instant) -> Vec<News> {
         if !self.any.load(Relaxed) {
             return Vec::new();
         }
         let mut inner = self.inner.lock();
-        let answered = inner.lives.answered(answered);
         inner.closes.forget(now);
         let habit = inner.closes.habit().is_some();
-        inner.drop_where(|it| is_over(it, answered, habit));
+        inner.drop_where(|it| is_over(it, answered, habit, now));
         let mut news: Vec<News> = inner.gone.drain(..).map(News::Gone).collect();
+        news.extend(inner.news_of_connects(now));
         for it in &mut inner.found {
-            if !it.told && now.saturating_duration_since(it.since) >= STANDS {
+            if !is_of_connects(it.code)
+                && !it.told
+                && now.saturating_duration_since(it.since) >= STANDS
+            {
                 it.told = true;
                 news.push(News::Stands(it.clone()));
             }
@@ -233,7 +277,7 @@ impl Watch {
 impl Inner {
     fn add(&mut self, code: Code, said: Box<str>, now: Instant) {
         match self.found.iter_mut().find(|it| it.code == code) {
-            Some(it) => (it.said, it.last) = (said, now),
+            Some(it) => (it.said, it.last) = (said, now.max(it.last)),
             None => self.found.push(Finding {
                 code,
                 said,
@@ -242,6 +286,34 @@ impl Inner {
                 told: false,
             }),
         }
+    }
+
+    fn shows(&self, code: Code) -> bool {
+        self.found.iter().any(|it| it.code == code)
+    }
+
+    fn seen_again(&mut self, code: Code, now: Instant) {
+        let found = self.found.iter_mut().filter(|it| it.code == code);
+        found.for_each(|it| it.last = now.max(it.last));
+    }
+
+    /// Of one outage one finding is told, the gravest that stands when the outage is long enough, and that it is over.
+    fn news_of_connects(&mut self, now: Instant) -> Option<News> {
+        let first = self.found.iter().find(|it| is_of_connects(it.code));
+        let Some(first) = first else {
+            let told = self.outage.take().and_then(|it| it.told);
+            return told.map(News::Gone);
+        };
+        let outage = self.outage.get_or_insert(Outage {
+            since: first.since,
+            told: None,
+        });
+        let stands = now.saturating_duration_since(outage.since) >= STANDS;
+        if !stands || outage.told.is_some() {
+            return None;
+        }
+        outage.told = Some(first.code);
+        Some(News::Stands(first.clone()))
     }
 
     fn drop_where(&mut self, is_over: impl Fn(&Finding) -> bool) {
@@ -276,12 +348,18 @@ fn is_of_connects(code: Code) -> bool {
     matches!(code, P01 | P02 | P03 | P04 | P12 | R05 | R19)
 }
 
-/// Whether a finding is over: the endpoint has answered since.
-fn is_over(it: &Finding, answered: Option<Instant>, habit: bool) -> bool {
-    let since = |rest: Duration| answered.is_some_and(|at| at > it.last + rest);
+/// What says that there is no way to where it is registered.
+fn is_no_way(code: Code) -> bool {
+    matches!(code, Code::R04 | Code::R05 | Code::R06 | Code::R18)
+}
+
+/// Whether a finding is over: the endpoint has answered since, or nobody has called it for long.
+fn is_over(it: &Finding, answered: Option<Instant>, habit: bool, now: Instant) -> bool {
+    let has_answered = answered.is_some_and(|at| at > it.last);
     match it.code {
         Code::P09 => !habit,
-        Code::P13 => since(SLOW),
-        _ => since(Duration::ZERO),
+        Code::P13 => now > it.last + SLOW,
+        Code::P08 => has_answered || now > it.last + SILENT,
+        _ => has_answered,
     }
 }

@@ -26,6 +26,7 @@ impl<'a> Origins<'a> {
             codes: member.codes.clone(),
             on_link: ip.is_some_and(|ip| self.host.is_on_link(ip)),
             alone: self.alone,
+            lost: member.last_resort,
             instance: Some(member.instance.clone()),
         }
     }

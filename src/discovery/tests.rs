@@ -53,3 +53,20 @@ fn a_registry_for_one_look_needs_no_runtime_and_has_its_name() {
     });
     assert_eq!(open_once(&file).unwrap().name(), "items");
 }
+
+#[test]
+fn entries_that_cannot_be_read_are_no_empty_service() {
+    let members = |unreadable| Members {
+        unreadable,
+        known: true,
+        ..Members::default()
+    };
+    assert_eq!(knowledge("item", &members(0)), Knowledge::Nothing);
+    for (n, said) in [
+        (1, "1 entry, unreadable (R09); see tidegate doctor item"),
+        (7, "7 entries, unreadable (R09); see tidegate doctor item"),
+    ] {
+        let known = knowledge("item", &members(n));
+        assert_eq!(known, Knowledge::Read(Some(said.into())));
+    }
+}

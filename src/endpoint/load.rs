@@ -17,6 +17,7 @@ pub struct Load {
     /// Nanoseconds, as the bits of an `f64`; 0 is "nothing known".
     latency: AtomicU64,
     stamp: AtomicU64,
+    answered: AtomicU64,
 }
 
 impl Load {
@@ -39,9 +40,15 @@ impl Load {
         self.latency.store(0, Relaxed);
     }
 
-    /// When a try last ended that was observed: by an answer, or overdue.
-    pub fn heard(&self) -> Option<Instant> {
-        match self.stamp.load(Relaxed) {
+    /// It answered a try, whenever that was sent.
+    #[inline]
+    pub fn answered(&self, at: Instant) {
+        self.answered.store(stamp(at), Relaxed);
+    }
+
+    /// When it last answered a try; `None`: never.
+    pub fn last_answer(&self) -> Option<Instant> {
+        match self.answered.load(Relaxed) {
             0 => None,
             nanos => Some(base(Instant::now) + Duration::from_nanos(nanos)),
         }

@@ -200,6 +200,11 @@ impl Timeline {
         self.tries.lock().get_or_insert_default().push(one);
     }
 
+    /// Whether a connect or a try has failed that is among it.
+    pub fn has_tries(&self) -> bool {
+        self.tries.lock().is_some()
+    }
+
     /// When the call's frame was complete.
     pub fn complete(&self) -> Mark {
         load(&self.received)

@@ -154,7 +154,8 @@ impl<F: Fn(Arc<Members>)> Follower<F> {
         self.publish(members);
     }
 
-    fn publish(&mut self, members: Members) {
+    fn publish(&mut self, mut members: Members) {
+        members.unreadable = self.set.as_ref().map_or(0, |set| set.skipped.len());
         if self.applied.as_deref() == Some(&members) {
             return;
         }

@@ -188,4 +188,6 @@ pub struct Members {
     pub known: bool,
     /// The registry refuses to tell: what it needs.
     pub denied: Option<Arc<str>>,
+    /// How many entries could not be read.
+    pub unreadable: usize,
 }

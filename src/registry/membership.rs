@@ -181,6 +181,7 @@ impl Membership {
             shown,
             known: true,
             denied: None,
+            unreadable: 0,
         }
     }
 

@@ -11,6 +11,7 @@
 
 mod address;
 mod backoff;
+mod brief;
 mod candidate;
 mod classify;
 mod etcd;
@@ -38,6 +39,7 @@ use tokio::time::Instant;
 pub use crate::finding::Code;
 pub use crate::metadata::forbidden;
 pub use address::{Address, DialAddr, Malformed, parse, parse_path};
+pub use brief::brief;
 pub use classify::{Class, Host, Interface, classify};
 pub use etcd::{Etcd, EtcdOptions, EtcdOptionsError, host_and_port};
 pub use file::{FileOptions, FileRegistry};

@@ -64,14 +64,40 @@ pub(super) fn record(door: &Door, request: &Arc<Request>, ended: Ended) {
     target.cluster.metrics.request_bytes.add(request_bytes);
     let reply_bytes = ended.reply_bytes as u64;
     target.cluster.metrics.reply_bytes.add(reply_bytes);
-    if outcome.is_failure() || target.cluster.recorder.is_slow(took) {
-        keep(door, request, ended, took, request_bytes);
+    if outcome.is_failure() {
+        keep_failed(door, request, ended, took, request_bytes);
+    } else if target.cluster.recorder.is_slow(took) {
+        let entry = kept(door, request, ended, took, request_bytes);
+        target.cluster.recorder.keep(entry);
+    }
+}
+
+/// For `/calls`. What a limit turns away comes by the thousand: most of that is not even made an entry of.
+#[cold]
+fn keep_failed(
+    door: &Door,
+    request: &Arc<Request>,
+    ended: Ended,
+    took: Duration,
+    request_bytes: u64,
+) {
+    let recorder = &request.target.cluster.recorder;
+    if request.status.tries() > 0 || request.status.timeline().has_tries() {
+        recorder.keep(kept(door, request, ended, took, request_bytes));
+    } else if recorder.takes_untried(ended.outcome, ended.at) {
+        recorder.keep_untried(kept(door, request, ended, took, request_bytes));
     }
 }
 
 /// For `/calls`.
 #[cold]
-fn keep(door: &Door, request: &Arc<Request>, ended: Ended, took: Duration, request_bytes: u64) {
+fn kept(
+    door: &Door,
+    request: &Arc<Request>,
+    ended: Ended,
+    took: Duration,
+    request_bytes: u64,
+) -> Entry {
     let (target, status) = (&request.target, &request.status);
     let cluster = &target.cluster;
     // Asked only where the caller was slow to take its answer, or left meanwhile: a slow try says itself by whom.
@@ -93,7 +119,7 @@ fn keep(door: &Door, request: &Arc<Request>, ended: Ended, took: Duration, reque
         true => target.method.name.clone(),
         false => short(&request.head.method(&request.frame)).into(),
     };
-    cluster.recorder.keep(Entry {
+    Entry {
         head: Some(said(&request.head, method, None)),
         deadline: deadline::limit(request),
         complete: status.timeline().complete(),
@@ -107,7 +133,7 @@ fn keep(door: &Door, request: &Arc<Request>, ended: Ended, took: Duration, reque
             ended.at,
             took,
         )
-    });
+    }
 }
 
 fn said(head: &Head, method: Arc<str>, service: Option<&str>) -> Said {

@@ -42,6 +42,7 @@ impl<S: Shared> Settle for Observing<S> {
         match charge {
             Charge::Success | Charge::Exception => {
                 self.endpoint.load.observe(took, end.at);
+                self.endpoint.load.answered(end.at);
                 target.method.replied(took);
             }
             // An overdue try charges the time that it took; a quick failure must not look like a quick reply.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
 
@@ -153,9 +154,47 @@ pub(crate) fn is_ours(addr: &DialAddr, error: &io::Error) -> bool {
 
 /// Whether this host has no address to dial this one from: without IPv6 the system says the same as without a port.
 fn has_no_source(to: SocketAddr) -> bool {
-    let interfaces = platform::interfaces();
-    let may_dial = |from: IpAddr| from.is_ipv6() && from.is_loopback() == to.ip().is_loopback();
-    to.is_ipv6() && !interfaces.is_empty() && !interfaces.iter().any(|it| may_dial(it.ip))
+    to.is_ipv6() && !sources().may_dial(to.ip())
+}
+
+/// Whether this host has an IPv6 address to dial others from, and itself; yes, where that cannot be read.
+#[derive(Clone, Copy)]
+struct Sources {
+    outer: bool,
+    loopback: bool,
+    read: Instant,
+}
+
+impl Sources {
+    fn read(now: Instant) -> Self {
+        let interfaces = platform::interfaces();
+        let any = |loopback: bool| {
+            let is_one = |ip: IpAddr| ip.is_ipv6() && ip.is_loopback() == loopback;
+            interfaces.is_empty() || interfaces.iter().any(|it| is_one(it.ip))
+        };
+        Self {
+            outer: any(false),
+            loopback: any(true),
+            read: now,
+        }
+    }
+
+    fn may_dial(self, to: IpAddr) -> bool {
+        match to.is_loopback() {
+            true => self.loopback,
+            false => self.outer,
+        }
+    }
+}
+
+/// Connects that fail for want of ports come by the thousand: the interfaces are not read for each.
+fn sources() -> Sources {
+    const FRESH: Duration = Duration::from_secs(5);
+    static KNOWN: Mutex<Option<Sources>> = Mutex::new(None);
+    let (mut known, now) = (KNOWN.lock(), Instant::now());
+    let is_fresh = |it: &Sources| now.saturating_duration_since(it.read) < FRESH;
+    let sources = known.filter(is_fresh);
+    *known.insert(sources.unwrap_or_else(|| Sources::read(now)))
 }
 
 /// What the system said; of a unix socket in words that say what to look at.

@@ -118,6 +118,10 @@ async fn a_silent_server_is_told_from_a_slow_call() {
     let proxy = Setup::new("find-silent", &[silent.address()])
         .policy(policy)
         .start();
+    let alone = proxy.caller(Framing::Framed).await.fails("x").await;
+    let end = "phase first_byte: it has answered nothing yet; called Echo";
+    assert!(alone.ends_with(end), "{alone}");
+    assert!(codes(&proxy, silent.address()).is_empty());
     let said = proxy.caller(Framing::Framed).await.fails("x").await;
     let end = "phase first_byte: it has answered nothing yet (P08); see tidegate doctor find-silent; called Echo";
     assert!(said.ends_with(end), "{said}");
@@ -132,18 +136,43 @@ async fn a_silent_server_is_told_from_a_slow_call() {
         proxy.caller(Framing::TtHeader).await,
     );
     one.echo("x").await;
-    let call = one.send("Slow", "x").await;
-    sleep(ms(40)).await;
-    other.echo("x").await;
-    let answer = one.next().await.unwrap().unwrap();
-    assert_eq!(answer.seqid, call.seqid);
-    let scripted::Answer::Exception(6, said) = scripted::Answer::of(&answer).unwrap() else {
-        panic!("{answer:?}")
-    };
-    let end = "phase first_byte: it answers other calls, this one is slow (P13); called Slow";
-    assert!(said.ends_with(end), "{said}");
+    for code in ["", "", " (P13)"] {
+        let call = one.send("Slow", "x").await;
+        sleep(ms(40)).await;
+        other.echo("x").await;
+        let answer = one.next().await.unwrap().unwrap();
+        assert_eq!(answer.seqid, call.seqid);
+        let scripted::Answer::Exception(6, said) = scripted::Answer::of(&answer).unwrap() else {
+            panic!("{answer:?}")
+        };
+        let end = format!(
+            "phase first_byte: it answers other calls, this one is slow{code}; called Slow"
+        );
+        assert!(said.ends_with(&end), "{said}");
+    }
     assert_eq!(codes(&proxy, slow.address()), ["P13"]);
     eventually("counted", || shown(&proxy, "P13") == 1).await;
+}
+
+#[tokio::test]
+async fn a_server_that_never_answered_is_not_called_slow_however_soon_its_callers_leave() {
+    let silent = Server::start(Act::Silence).await.unwrap();
+    let proxy = Setup::new("find-never", &[silent.address()])
+        .policy("deadline = \"400ms\"")
+        .start();
+    let mut caller = proxy.caller(Framing::Framed).await;
+    // What the first callers left behind runs out after some seconds, and says that it was overdue.
+    for call in 0..50 {
+        let said = caller.fails("x").await;
+        assert!(!said.contains("P13"), "call {call}: {said}");
+        if said.contains("it has answered nothing yet (P08)") {
+            let again = caller.fails("x").await;
+            assert!(again.contains("(P08)"), "{again}");
+            assert_eq!(codes(&proxy, silent.address()), ["P08"]);
+            return;
+        }
+    }
+    panic!("it was never called silent");
 }
 
 #[tokio::test]
@@ -242,4 +271,36 @@ async fn a_connection_that_dies_under_a_call_says_how_long_it_had_been_idle() {
     let part = "(P09: it closes connections that are idle, or was restarted)";
     assert!(said.contains(part), "{said}");
     assert_eq!(shown(&proxy, "P09"), 0);
+}
+
+#[tokio::test]
+async fn of_many_endpoints_why_names_the_unwell_first_and_counts_the_rest() {
+    let all: Vec<_> = (0..60).map(|_| scripted::free()).collect();
+    let proxy = Setup::new("why-many", &all).start();
+    let dead = proxy.caller(Framing::Framed).await.fails("x").await;
+    assert!(dead.contains("(P01)"), "{dead}");
+    let why = proxy.app.why(Some("why-many"), None).unwrap();
+    let lines: Vec<&str> = why
+        .lines()
+        .filter(|it| it.contains("  endpoint "))
+        .collect();
+    assert_eq!(lines.len(), 50, "{why}");
+    assert!(lines[0].contains(": down for "), "{}", lines[0]);
+    assert!(why.contains("\n  and 10 endpoints more\n"), "{why}");
+}
+
+#[tokio::test]
+async fn calls_without_a_service_are_no_service_that_there_is() {
+    let server = Server::start(Act::Echo).await.unwrap();
+    let proxy = Setup::new("calls-none", &[server.address()]).start();
+    let wanted = tidegate::recorder::Wanted {
+        service: Some("zzzzzzzzzzzz".to_owned()),
+        kind: None,
+        limit: 1,
+    };
+    let said = proxy.app.calls(&wanted).unwrap_err();
+    assert!(
+        said.contains("calls-none") && !said.contains(", none"),
+        "{said}"
+    );
 }

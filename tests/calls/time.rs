@@ -33,7 +33,7 @@ async fn a_call_without_progress_is_answered_at_the_read_deadline_and_told_why()
             said,
             format!(
                 "tidegate: no answer from {addr} ({name}) within read_deadline 80ms, try 1 of 1, \
-                 phase first_byte: it has answered nothing yet (P08); see tidegate doctor {name}; called Echo"
+                 phase first_byte: it has answered nothing yet; called Echo"
             )
         );
         proxy.counted("read_deadline", 1).await;

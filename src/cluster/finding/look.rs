@@ -1,9 +1,10 @@
 //! One look at an endpoint's address after a failure, on the control thread: what is there, seen without a call.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
-use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout};
 
 use super::Cluster;
 use crate::endpoint::Endpoint;
@@ -11,23 +12,36 @@ use crate::finding::Code;
 use crate::outcome::human;
 use crate::probe::{Connect, Plan, Seen, probe};
 
-/// So many addresses are looked at at once, in the whole process; the others wait.
+/// So many addresses are looked at at once, in the whole process; the others are at their next failure.
 static PLACES: Semaphore = Semaphore::const_new(4);
+/// A look is given up after so long: others want its place.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// A connect must leave some of that for what the server says.
+const CONNECT: Duration = Duration::from_millis(2500);
 
 impl Cluster {
     /// Looks at the endpoint's address, unless that was done of late.
     pub(super) fn look(&self, endpoint: &Arc<Endpoint>) {
+        let Ok(place) = PLACES.try_acquire() else {
+            return;
+        };
         if endpoint.watch.take_probe(Instant::now()) {
-            self.control.spawn(look(self.me.clone(), endpoint.clone()));
+            let (cluster, endpoint) = (self.me.clone(), endpoint.clone());
+            self.control.spawn(look(cluster, endpoint, place));
         }
     }
 
-    /// What was seen at the endpoint's address.
-    pub(super) fn looked(&self, endpoint: &Endpoint, seen: &Seen) {
+    /// What was seen at the endpoint's address, in a look that began at `began`.
+    pub(super) fn looked(&self, endpoint: &Endpoint, seen: &Seen, began: Instant) {
         let now = Instant::now();
+        // What has answered meanwhile is accused of nothing.
+        if endpoint.load.last_answer().is_some_and(|at| at > began) {
+            return;
+        }
         match &seen.connect {
             Connect::Ours(_) => return,
             Connect::Open(took) => {
+                endpoint.watch.reached();
                 let (took, limit) = (*took, self.policy.load().connect_timeout);
                 let found = endpoint.watch.list();
                 let timed_out = found.iter().any(|it| it.code == Code::P02);
@@ -51,20 +65,20 @@ impl Cluster {
     }
 }
 
-async fn look(cluster: Weak<Cluster>, endpoint: Arc<Endpoint>) {
-    let Ok(_place) = PLACES.acquire().await else {
-        return;
-    };
-    let mut plan = Plan::default();
+async fn look(cluster: Weak<Cluster>, endpoint: Arc<Endpoint>, _place: SemaphorePermit<'static>) {
+    let (mut plan, began) = (Plan::default(), Instant::now());
     match cluster.upgrade() {
         Some(cluster) if !endpoint.is_removed() => {
-            plan.connect = plan.connect.max(cluster.policy.load().connect_timeout);
+            let connect = cluster.policy.load().connect_timeout;
+            plan.connect = plan.connect.max(connect).min(CONNECT);
         }
         _ => return,
     }
-    let seen = probe(&endpoint.addr, &plan).await;
+    let Ok(seen) = timeout(PATIENCE, probe(&endpoint.addr, &plan)).await else {
+        return;
+    };
     if let Some(cluster) = cluster.upgrade() {
-        cluster.looked(&endpoint, &seen);
+        cluster.looked(&endpoint, &seen, began);
     }
 }
 

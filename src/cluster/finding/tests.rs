@@ -122,9 +122,12 @@ async fn a_look_tells_a_far_endpoint_from_one_that_does_not_answer() {
         first.contains("timed out (P02); see tidegate doctor item"),
         "{first}"
     );
-    cluster.looked(&endpoint, &open_after(80, None));
-    let codes: Vec<Code> = endpoint.watch.list().iter().map(|it| it.code).collect();
-    assert_eq!(codes, [Code::P12]);
+    cluster.looked(&endpoint, &open_after(80, None), Instant::now());
+    let codes = || -> Vec<Code> { endpoint.watch.list().iter().map(|it| it.code).collect() };
+    assert_eq!(codes(), [Code::P12]);
+    // The background connect, within the same short timeout.
+    told(&cluster, &endpoint, Outcome::ConnectTimeout, "no answer");
+    assert_eq!(codes(), [Code::P12]);
     let failed = Failed::new(Outcome::ConnectTimeout, Instant::now())
         .to(endpoint.id, &endpoint.name)
         .because("no answer");
@@ -138,9 +141,10 @@ async fn a_look_tells_a_far_endpoint_from_one_that_does_not_answer() {
 #[tokio::test(start_paused = true)]
 async fn a_slow_round_trip_is_no_finding_where_connects_work() {
     let (cluster, endpoint) = one("10.1.2.3:8888", Origin::default());
-    cluster.looked(&endpoint, &open_after(80, None));
+    let now = Instant::now();
+    cluster.looked(&endpoint, &open_after(80, None), now);
     assert_eq!(endpoint.watch.list(), []);
-    cluster.looked(&endpoint, &open_after(1, Some(Spoke::Redis)));
+    cluster.looked(&endpoint, &open_after(1, Some(Spoke::Redis)), now);
     assert_eq!(endpoint.watch.list()[0].code, Code::P11);
 }
 
@@ -151,7 +155,13 @@ async fn what_came_back_meanwhile_is_not_accused_by_a_late_look() {
         connect: Connect::Refused(Duration::ZERO),
         ..open_after(1, None)
     };
-    cluster.looked(&endpoint, &refused);
+    let began = Instant::now();
+    cluster.looked(&endpoint, &refused, began);
+    assert_eq!(endpoint.watch.list(), []);
+    tokio::time::advance(Duration::from_millis(1)).await;
+    endpoint.load.answered(Instant::now());
+    let redis = open_after(1, Some(Spoke::Redis));
+    cluster.looked(&endpoint, &redis, began);
     assert_eq!(endpoint.watch.list(), []);
 }
 
@@ -164,42 +174,90 @@ fn waited(cluster: &Cluster, endpoint: &Arc<Endpoint>, outcome: Outcome) -> Stri
         .during(Phase::FirstByte, Reach::Written)
         .to(endpoint.id, &endpoint.name)
         .limit(limit, Duration::from_secs(1));
-    let said = cluster
+    cluster
         .diagnose(endpoint, failed, sent)
-        .explain("item", "Get");
-    if outcome.row().endpoint == Charge::Timeout {
-        endpoint.load.observe(Duration::from_secs(1), now);
-    }
-    said
+        .explain("item", "Get")
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_call_is_told_from_a_silent_endpoint_and_an_impatient_caller_accuses_nobody() {
     let (cluster, endpoint) = one("10.1.2.3:8888", Origin::default());
-    let impatient = waited(&cluster, &endpoint, Outcome::Deadline);
-    assert!(
-        impatient.ends_with("phase first_byte; called Get"),
-        "{impatient}"
-    );
-    let silent = waited(&cluster, &endpoint, Outcome::DeadlineOverdue);
-    assert!(
-        silent.ends_with(
-            "phase first_byte: it has answered nothing yet (P08); see tidegate doctor item; called Get"
-        ),
-        "{silent}"
-    );
+    let ends = |said: String, end: &str| {
+        let end = format!("phase first_byte{end}; called Get");
+        assert!(said.ends_with(&end), "{said}");
+    };
+    ends(waited(&cluster, &endpoint, Outcome::Deadline), "");
+    let lone = waited(&cluster, &endpoint, Outcome::DeadlineOverdue);
+    ends(lone, ": it has answered nothing yet");
     tokio::time::advance(Duration::from_millis(100)).await;
-    endpoint
-        .load
-        .observe(Duration::from_millis(1), Instant::now());
+    let silent = ": it has answered nothing yet (P08); see tidegate doctor item";
+    for outcome in [Outcome::DeadlineOverdue, Outcome::Deadline] {
+        ends(waited(&cluster, &endpoint, outcome), silent);
+    }
     tokio::time::advance(Duration::from_millis(100)).await;
-    let slow = waited(&cluster, &endpoint, Outcome::ReadDeadline);
-    assert!(
-        slow.ends_with(
-            "phase first_byte: it answers other calls, this one is slow (P13); called Get"
-        ),
-        "{slow}"
-    );
+    endpoint.load.answered(Instant::now());
+    tokio::time::advance(Duration::from_millis(100)).await;
+    for code in ["", "", " (P13)"] {
+        let slow = waited(&cluster, &endpoint, Outcome::ReadDeadline);
+        let end = format!(": it answers other calls, this one is slow{code}");
+        ends(slow, &end);
+    }
     let codes: Vec<Code> = endpoint.watch.list().iter().map(|it| it.code).collect();
     assert_eq!(codes, [Code::P13]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_cannot_even_be_written_takes_back_no_finding() {
+    let (cluster, endpoint) = one("10.1.2.3:8888", Origin::default());
+    let now = Instant::now();
+    for sent in [now - Duration::from_secs(2), now - Duration::from_secs(1)] {
+        cluster.overdue(&endpoint, sent, now);
+    }
+    for _ in 0..3 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let failed = Failed::new(Outcome::ReadDeadline, Instant::now())
+            .during(Phase::Write, Reach::Unwritten)
+            .to(endpoint.id, &endpoint.name);
+        let said = cluster
+            .diagnose(&endpoint, failed, now)
+            .explain("item", "Get");
+        assert!(
+            said.contains("phase write: it has answered nothing yet (P08)"),
+            "{said}"
+        );
+        cluster.upkeep(Instant::now());
+        assert_eq!(endpoint.watch.list()[0].code, Code::P08);
+    }
+}
+
+/// How many addresses were counted for this finding.
+fn counted(cluster: &Cluster, code: Code) -> usize {
+    let counted = cluster.counted.lock();
+    counted
+        .as_ref()
+        .and_then(|it| it.get(&code).copied())
+        .unwrap_or(0)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_registered_no_more_leaves_the_count_at_once_though_it_is_kept() {
+    let (cluster, endpoint) = one("10.1.2.3:8888", Origin::default());
+    told(&cluster, &endpoint, Outcome::ConnectRefused, "refused");
+    cluster.set_registered_findings(Registered::new());
+    assert_eq!(counted(&cluster, Code::P01), 1);
+    let lost = Origin {
+        lost: true,
+        ..Origin::default()
+    };
+    let dial = Dial {
+        addr: endpoint.addr.clone(),
+        weight: 1,
+        revision: 1,
+        tags: Default::default(),
+        here: false,
+        origin: Arc::new(lost),
+    };
+    cluster.apply(vec![dial], Knowledge::Read(None));
+    cluster.set_registered_findings(Registered::new());
+    assert_eq!(counted(&cluster, Code::P01), 0);
 }

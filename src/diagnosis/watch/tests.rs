@@ -59,56 +59,163 @@ async fn what_is_registered_is_not_found_a_second_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_endpoint_that_answers_others_is_slow_and_one_that_answers_nothing_is_silent() {
+async fn a_lone_slow_call_accuses_nobody_and_a_second_one_without_an_answer_does() {
     let (watch, start) = (Watch::default(), Instant::now());
     let at = |n: f64| start + secs(n);
-    assert_eq!(watch.life(None, at(0.0), at(1.0)), Life::Silent(None));
-    // Answered at 10 s; calls that were sent before and after, and waited for 2 s.
-    let heard = Some(at(10.0));
-    assert_eq!(watch.life(heard, at(9.0), at(11.0)), Life::Answers);
-    let shortly = watch.life(heard, at(10.2), at(12.2));
-    assert_eq!(shortly, Life::Answered(secs(0.2)));
-    watch.overdue(&shortly, at(12.2));
-    assert_eq!(codes(&watch), [Code::P13]);
-    // The overdue try itself is heard of, and is no answer.
-    let heard = Some(at(12.2));
-    let next = watch.life(heard, at(12.3), at(14.3));
-    assert_eq!(next, Life::Silent(Some(secs(4.3))));
-    watch.overdue(&next, at(14.3));
+    let answered = Some(at(5.0));
+    let lone = watch.overdue(answered, at(10.0), at(12.0));
+    assert_eq!(lone, Life::Unheard(Some(secs(5.0))));
+    assert_eq!((codes(&watch), lone.code()), (vec![], None));
+    let second = watch.overdue(answered, at(12.25), at(14.25));
+    assert_eq!(second, Life::Silent(Some(secs(4.25))));
     assert_eq!(codes(&watch), [Code::P08]);
+    // An impatient caller's call.
+    let third = watch.life(answered, at(14.25), at(14.5));
+    assert_eq!(third, Life::Silent(Some(secs(4.5))));
     // A late answer.
+    let answered = Some(at(15.0));
     assert_eq!(
-        watch.life(Some(at(15.0)), at(14.4), at(16.4)),
-        Life::Answers
+        watch.life(answered, at(14.5), at(16.5)),
+        Life::Answers { often: false }
     );
+    assert_eq!(
+        watch.life(answered, at(15.5), at(16.5)),
+        Life::Unheard(Some(secs(0.5)))
+    );
+    watch.upkeep(answered, at(16.5));
+    assert_eq!(codes(&watch), []);
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_that_waited_beside_the_first_overdue_one_are_judged_alike() {
+async fn what_never_answered_is_silent_from_the_second_overdue_try_on_whatever_their_order() {
     let (watch, start) = (Watch::default(), Instant::now());
     let at = |n: f64| start + secs(n);
-    for sent in [10.1, 10.2, 10.3] {
-        let life = watch.life(Some(at(10.0)), at(sent), at(sent + 1.0));
-        assert_eq!(life.code(), Code::P13, "sent at {sent}");
-        watch.overdue(&life, at(sent + 1.0));
+    assert_eq!(watch.life(None, at(0.0), at(1.0)), Life::Unheard(None));
+    // Of two workers, the one whose try ended later may come first.
+    watch.overdue(None, at(0.1), at(1.2));
+    assert_eq!(codes(&watch), []);
+    watch.overdue(None, at(0.0), at(1.1));
+    assert_eq!(codes(&watch), [Code::P08]);
+    for n in 2..8 {
+        let life = watch.overdue(None, at(f64::from(n)), at(f64::from(n) + 0.4));
+        assert_eq!(life, Life::Silent(None));
+        watch.upkeep(None, at(f64::from(n) + 0.4));
+        assert_eq!(codes(&watch), [Code::P08]);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_ends_what_was_seen_and_slowness_ten_seconds_later() {
+async fn three_overdue_calls_beside_others_that_are_answered_are_slow_for_ten_seconds() {
+    let (watch, start) = (Watch::default(), Instant::now());
+    let at = |n: f64| start + secs(n);
+    for n in [1.0, 20.0, 25.0] {
+        let life = watch.overdue(Some(at(n)), at(n), at(n + 1.0));
+        assert_eq!(life, Life::Answers { often: false });
+        assert_eq!(codes(&watch), []);
+    }
+    let life = watch.overdue(Some(at(28.0)), at(28.0), at(29.0));
+    assert_eq!(life, Life::Answers { often: true });
+    assert_eq!(codes(&watch), [Code::P13]);
+    // Nobody calls any more.
+    watch.upkeep(Some(at(28.0)), at(39.0));
+    assert_eq!(codes(&watch), [Code::P13]);
+    watch.upkeep(Some(at(28.0)), at(39.1));
+    assert_eq!(codes(&watch), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_endpoint_that_nobody_calls_any_more_is_forgotten_after_minutes() {
+    let (watch, start) = (Watch::default(), Instant::now());
+    let at = |n: f64| start + secs(n);
+    watch.overdue(None, at(0.0), at(1.0));
+    watch.overdue(None, at(1.0), at(2.0));
+    watch.upkeep(None, at(302.0));
+    assert_eq!(codes(&watch), [Code::P08]);
+    watch.upkeep(None, at(302.1));
+    assert_eq!(codes(&watch), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_is_too_far_away_stays_so_while_connects_time_out() {
+    let (watch, start) = (Watch::default(), Instant::now());
+    let at = |n: f64| start + secs(n);
+    let timed_out = Connect::TimedOut(secs(0.05));
+    watch.unreachable(&timed_out, "no answer", at(0.0));
+    watch.too_far("a connect takes 80ms", at(0.1));
+    for n in 1..5 {
+        let now = at(f64::from(n));
+        watch.unreachable(&timed_out, "no answer", now);
+        let found = watch.list();
+        assert_eq!(codes(&watch), [Code::P12]);
+        assert_eq!(&*found[0].said, "a connect takes 80ms");
+        assert_eq!(found[0].last, now);
+    }
+    watch.unreachable(&refused(), "refused", at(6.0));
+    assert_eq!(codes(&watch), [Code::P01]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_reached_before_is_not_accused_of_its_range() {
+    let timed_out = Connect::TimedOut(secs(1.0));
+    let no_route = Connect::Unreachable("No route to host".into());
+    for code in [Code::R04, Code::R06, Code::R18] {
+        let watch = Watch::default();
+        watch.register(&Arc::new(Origin {
+            codes: vec![code],
+            ..Origin::default()
+        }));
+        assert_eq!(watch.judge(&timed_out), [code, Code::P02]);
+        watch.connected();
+        assert_eq!(watch.judge(&timed_out), [Code::P02]);
+        assert_eq!(watch.judge(&no_route), [Code::P03]);
+    }
+    let watch = Watch::default();
+    watch.register(&Arc::new(Origin {
+        class: Class::Private,
+        ..Origin::default()
+    }));
+    assert_eq!(watch.judge(&no_route), [Code::R05, Code::P03]);
+    watch.connected();
+    assert_eq!(watch.judge(&no_route), [Code::P03]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_outage_is_told_once_whatever_its_connects_find() {
+    let (watch, start) = (Watch::default(), Instant::now());
+    let at = |n: f64| start + secs(n);
+    watch.register(&Arc::new(Origin {
+        class: Class::Private,
+        ..Origin::default()
+    }));
+    let no_route = Connect::Unreachable("No route to host".into());
+    let mut told = Vec::new();
+    for n in 0..20 {
+        let connect = match n % 3 {
+            0 => no_route.clone(),
+            1 => Connect::TimedOut(secs(1.0)),
+            _ => refused(),
+        };
+        let now = at(f64::from(n) * 0.7);
+        watch.unreachable(&connect, "no way", now);
+        told.extend(watch.upkeep(None, now));
+    }
+    assert!(matches!(&told[..], [News::Stands(_)]), "{told:?}");
+    watch.connected();
+    let over = watch.upkeep(None, at(20.0));
+    assert!(matches!(over[..], [News::Gone(_)]), "{over:?}");
+    assert_eq!(watch.upkeep(None, at(21.0)), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_ends_what_was_seen() {
     let (watch, start) = (Watch::default(), Instant::now());
     let at = |n: f64| start + secs(n);
     watch.found(Code::P05, "HTTP/1.1 400", at(1.0));
-    watch.overdue(&Life::Silent(None), at(1.0));
-    // The try that was overdue, and no more.
-    watch.upkeep(Some(at(1.0)), at(1.1));
+    watch.overdue(None, at(0.0), at(1.0));
+    watch.overdue(None, at(0.1), at(1.0));
+    watch.upkeep(None, at(1.1));
     assert_eq!(codes(&watch), [Code::P05, Code::P08]);
     watch.upkeep(Some(at(2.0)), at(2.1));
-    assert_eq!(codes(&watch), []);
-    watch.overdue(&Life::Answers, at(3.0));
-    watch.upkeep(Some(at(12.9)), at(12.9));
-    assert_eq!(codes(&watch), [Code::P13]);
-    watch.upkeep(Some(at(13.1)), at(13.1));
     assert_eq!(codes(&watch), []);
 }
 

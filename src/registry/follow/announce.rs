@@ -1,10 +1,11 @@
 //! One log line for each registered address that is new, or whose use changed, with its class and what to do about it;
 //! and one for each that went.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::registry::{Class, Code, Members, Rewritten, Shown, Skipped};
+use crate::finding::plain;
+use crate::registry::{Class, Code, DialAddr, Members, Rewritten, Shown, Skipped, brief};
 
 #[cfg(test)]
 mod tests;
@@ -12,8 +13,9 @@ mod tests;
 /// Lines for one change of the set; a registry of thousands must not drown the log.
 const MAX_LINES: usize = 100;
 
-/// What was said of an address: its class, its gravest finding, whether calls may be sent to it, what a rule made of it.
-type Said = (Class, Option<Code>, bool, Option<Rewritten>);
+/// What was said of an address: its class, its gravest finding, whether calls may be sent to it, what a rule made of it,
+/// and whether it is kept though it is registered no more.
+type Said = (Class, Option<Code>, bool, Option<Rewritten>, bool);
 
 /// Remembers what was said.
 pub(super) struct Announcer {
@@ -38,13 +40,20 @@ impl Announcer {
     pub(super) fn announce(&mut self, members: &Members) {
         let mut seen: HashMap<String, Vec<Said>> = HashMap::new();
         let mut lines = 0;
+        let lost: HashSet<&DialAddr> = members
+            .list
+            .iter()
+            .filter(|it| it.last_resort)
+            .map(|it| &it.dial)
+            .collect();
         for shown in &members.shown {
             if shown.is_pending() {
                 continue;
             }
             let key = shown.instance.address.clone();
             let rewritten = shown.rewritten.clone();
-            let what = (shown.class, shown.code, shown.used, rewritten);
+            let is_lost = shown.dial.as_ref().is_some_and(|it| lost.contains(it));
+            let what = (shown.class, shown.code, shown.used, rewritten, is_lost);
             let said = self
                 .addresses
                 .get(&key)
@@ -52,7 +61,9 @@ impl Announcer {
             let entry = seen.entry(key).or_default();
             if !said && !entry.contains(&what) {
                 lines += 1;
-                if lines <= MAX_LINES {
+                if lines <= MAX_LINES && is_lost {
+                    self.say_lost(shown);
+                } else if lines <= MAX_LINES {
                     self.say(shown, self.addresses.contains_key(&shown.instance.address));
                 }
             }
@@ -74,8 +85,15 @@ impl Announcer {
             .keys()
             .filter(|address| !seen.contains_key(*address));
         for address in gone.take(MAX_LINES) {
+            let address = brief(address);
             tracing::info!(service = %self.service, endpoint.addr = %address, "no longer registered");
         }
+    }
+
+    /// Says of an address that went with all others that it is kept, and for how long.
+    fn say_lost(&self, shown: &Shown) {
+        let (service, address) = (&self.service, brief(&shown.instance.address));
+        tracing::warn!(%service, endpoint.addr = %address, "{}", shown.why);
     }
 
     /// Says when a service comes to have nothing that can be used.
@@ -93,9 +111,10 @@ impl Announcer {
         for entry in skipped {
             let said = self.skipped.get(&entry.key) == Some(&entry.code);
             if !said && seen.len() < MAX_LINES {
+                let (key, why) = (brief(&entry.key), brief(&entry.why));
                 tracing::warn!(
-                    service = %self.service, registry.key = entry.key, code = %entry.code,
-                    "skipped: {}", entry.why
+                    service = %self.service, registry.key = &*key, code = %entry.code,
+                    "skipped: {why}"
                 );
             }
             seen.insert(entry.key.clone(), entry.code);
@@ -105,16 +124,16 @@ impl Announcer {
 
     fn say(&self, shown: &Shown, known: bool) {
         let (service, class) = (&self.service, shown.class.label());
-        let (address, key) = (shown.instance.address.as_str(), shown.instance.key.as_str());
-        let rewritten = shown
-            .rewritten
-            .as_ref()
-            .map_or(String::new(), |it| format!(", rewritten to {it}"));
+        let (address, key) = (brief(&shown.instance.address), brief(&shown.instance.key));
+        let (address, key) = (&*address, &*key);
+        let rewritten = shown.rewritten.as_ref().map_or(String::new(), |it| {
+            format!(", rewritten to {}", plain(&it.to_string()))
+        });
         let Some(code) = shown.code else {
             let note = if shown.why.is_empty() {
                 String::new()
             } else {
-                format!(": {}", shown.why)
+                format!(": {}", plain(&shown.why))
             };
             tracing::info!(%service, endpoint.addr = address, registry.key = key, class, "registered{rewritten}{note}");
             return;
@@ -137,15 +156,19 @@ impl Announcer {
             .iter()
             .map(|code| format!(", also {code}: {}", code.cause()))
             .collect();
+        let why = match shown.why.as_str() {
+            "" => code.cause().into(),
+            why => plain(why),
+        };
         if needs_a_person(shown, code) {
             tracing::warn!(
                 %service, endpoint.addr = address, registry.key = key, class, %code,
-                "{use_}{rewritten}: {}{also}{remedy}", shown.why
+                "{use_}{rewritten}: {why}{also}{remedy}"
             );
         } else {
             tracing::info!(
                 %service, endpoint.addr = address, registry.key = key, class, %code,
-                "{use_}{rewritten}: {}{also}{remedy}", shown.why
+                "{use_}{rewritten}: {why}{also}{remedy}"
             );
         }
     }

@@ -442,28 +442,3 @@ async fn another_network_is_named_and_a_note_is_shown_beside_the_class() {
     assert_eq!(members.shown[1].more, [Code::R08, Code::R10]);
     assert_eq!(list(&members), ["127.0.0.1:1"]);
 }
-
-#[test]
-fn remedies_name_the_address_and_the_ways_to_register_another() {
-    let remedy = Code::R02.remedy(&instance("127.0.0.1:8890", 1));
-    for part in [
-        "127.0.0.1:8890",
-        "KITEX_IP_TO_REGISTRY",
-        "WithServiceAddr",
-        "SkipListenAddr",
-        "PORT_TO_REGISTRY=8890",
-    ] {
-        assert!(remedy.contains(part), "{part}: {remedy}");
-    }
-    let gone = Code::R21.remedy(&instance("10.0.0.1:1", 1));
-    assert!(
-        gone.starts_with("wait: it goes when the lease ends."),
-        "{gone}"
-    );
-    for code in Code::ALL {
-        assert!(
-            !code.cause().is_empty() && !code.remedy(&instance("x", 1)).is_empty(),
-            "{code}"
-        );
-    }
-}

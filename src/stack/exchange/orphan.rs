@@ -98,6 +98,13 @@ fn settle(
         None if request.target.method.is_overdue(took) => Charge::Timeout,
         None => return,
     };
+    match charge {
+        Charge::Success | Charge::Exception => endpoint.load.answered(now),
+        Charge::Timeout => {
+            request.target.cluster.overdue(endpoint, began, now);
+        }
+        Charge::Failure | Charge::Down | Charge::Nothing => {}
+    }
     if !charged && charge != Charge::Failure {
         endpoint.load.observe(took, now);
     }

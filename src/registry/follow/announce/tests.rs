@@ -58,6 +58,7 @@ fn members(shown: Vec<Shown>) -> Members {
         shown,
         known: true,
         denied: None,
+        unreadable: 0,
     }
 }
 
@@ -156,4 +157,49 @@ fn what_a_rule_makes_of_an_address_is_said_with_it_and_again_when_another_does()
     ] {
         assert!(last.contains(part), "{part}: {last}");
     }
+}
+
+#[test]
+fn what_is_kept_as_last_resort_is_said_at_once() {
+    let mut lost = shown("127.0.0.1:1", None, true);
+    let before = members(vec![lost.clone()]);
+    lost.why = "registered no more; kept as last resort for 15s".to_owned();
+    let mut after = members(vec![lost]);
+    let kept = after.list.iter().map(|member| Member {
+        last_resort: true,
+        ..member.clone()
+    });
+    after.list = kept.collect();
+    let said = lines(&[before, after.clone(), after]);
+    assert_eq!(said[1].len(), 1, "{said:?}");
+    assert!(
+        said[1][0].contains("WARN")
+            && said[1][0].contains("registered no more; kept as last resort"),
+        "{said:?}"
+    );
+    assert!(said[2].is_empty(), "{said:?}");
+}
+
+#[test]
+fn an_address_forges_no_line_and_fills_none() {
+    let long = format!("10.0.0.1:1\n2026 WARN forged {}", "a".repeat(5_000));
+    let said = lines(&[
+        members(vec![shown(&long, Some(Code::R07), false)]),
+        members(vec![]),
+    ]);
+    for lines in &said {
+        for line in lines {
+            assert!(!line.starts_with("2026 WARN forged"), "{line}");
+            assert!(line.len() < 1_200, "{}: {line}", line.len());
+        }
+    }
+}
+
+#[test]
+fn a_finding_without_a_reason_of_its_own_says_its_cause() {
+    let mut odd = shown("10.0.0.1:1", Some(Code::R08), true);
+    odd.why = String::new();
+    let said = lines(&[members(vec![odd])]);
+    let cause = format!("registered, used: {}, also", Code::R08.cause());
+    assert!(said[0][0].contains(&cause), "{said:?}");
 }
