@@ -1,8 +1,9 @@
 //! What `resolve` says, in both languages.
 
-use crate::doctor::words::say;
+use crate::doctor::words::{say, sentence};
+use super::Resolution;
 use crate::endpoint::Step;
-use crate::finding::{Lang, plain};
+use crate::finding::{Code, Lang, plain};
 
 /// The headline of `resolve`.
 pub(super) fn resolved(
@@ -32,6 +33,51 @@ pub(super) fn rule(step: &Step, lang: Lang) -> String {
         (0, true) => text + &say!(lang, "; it goes on to the next rule", "；继续看下一条规则"),
         (0, false) => text + &say!(lang, "; fallback = false", "；fallback = false"),
         _ => text,
+    }
+}
+
+/// What is worth knowing beside the answer.
+pub(super) fn notes(it: &Resolution, lang: Lang) -> Vec<String> {
+    let faults = it.notes.iter().map(|note| {
+        let note = plain(note);
+        say!(lang, "not read: {note}", "没有读到：{note}")
+    });
+    let service = plain(&it.service);
+    let unseen = it.unseen.iter().map(|key| {
+        let key = plain(key);
+        say!(
+            lang,
+            "{key}: no rule of {service} looks at it",
+            "{key}：{service} 没有任何规则看它",
+        )
+    });
+    faults.chain(unseen).collect()
+}
+
+/// The listeners that look there.
+pub(super) fn listeners(it: &Resolution, lang: Lang) -> String {
+    let names: Vec<_> = it.listeners.iter().map(|it| plain(it)).collect();
+    let names = names.join(", ");
+    say!(lang, "at listener {names}:", "监听器 {names}：")
+}
+
+/// Why a registration is not used, or what is remarkable about one that is. The reason comes as a running tidegate says it.
+pub(super) fn reason(code: Option<Code>, why: &str, is_used: bool, lang: Lang) -> String {
+    let because = match (is_used, why.is_empty()) {
+        (true, true) => say!(
+            lang,
+            "used because nothing else is registered, or since it is allowed",
+            "仍会使用：没有注册别的地址，或者配置允许",
+        ),
+        _ => sentence(&plain(why)),
+    };
+    match (code, lang) {
+        (None, _) => because,
+        (Some(code), Lang::En) => format!("{code}: {because}"),
+        (Some(code), Lang::Zh) if is_used && why.is_empty() => format!("{code}：{because}"),
+        (Some(code), Lang::Zh) => {
+            format!("{code}：{}（原文：{because}）", code.text(lang).cause)
+        }
     }
 }
 
