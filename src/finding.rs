@@ -153,7 +153,9 @@ impl FromStr for Code {
     fn from_str(text: &str) -> Result<Self, NoSuchCode> {
         // `R2` is short for `R02`.
         let full = match text.as_bytes() {
-            [letter, digit @ b'0'..=b'9'] => format!("{}0{}", char::from(*letter), char::from(*digit)),
+            [letter, digit @ b'0'..=b'9'] => {
+                format!("{}0{}", char::from(*letter), char::from(*digit))
+            }
             _ => text.to_owned(),
         };
         let is_it = |code: &&Code| code.label().eq_ignore_ascii_case(&full);

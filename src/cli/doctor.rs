@@ -129,7 +129,9 @@ pub(super) fn doctor(args: &DoctorArgs) -> Done {
     }
     let is_time = |name: &&String| args.idle.is_some() && time(name).is_ok();
     if let Some(time) = args.services.iter().find(is_time) {
-        let text = format!("{time} is no service: --idle takes its time behind an equals sign, --idle={time}");
+        let text = format!(
+            "{time} is no service: --idle takes its time behind an equals sign, --idle={time}"
+        );
         return Err(complain(USAGE, text));
     }
     let config = args.config.load(args.speak.lang())?;

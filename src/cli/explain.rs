@@ -53,16 +53,35 @@ pub(super) fn explain(args: &ExplainArgs) -> Done {
 
 /// What stands for something that is to be filled in.
 const TO_FILL_IN: [&str; 18] = [
-    "ADDRESS", "HOST", "HOST_IP", "HOST_IPV4", "KEY", "LEASE", "OWN_PORT", "PATH", "PID", "PORT", "PREFIX",
-    "PUBLISHED_PORT", "RANGE", "ROLE", "RPC_PORT", "SERVICE", "URL", "USER",
+    "ADDRESS",
+    "HOST",
+    "HOST_IP",
+    "HOST_IPV4",
+    "KEY",
+    "LEASE",
+    "OWN_PORT",
+    "PATH",
+    "PID",
+    "PORT",
+    "PREFIX",
+    "PUBLISHED_PORT",
+    "RANGE",
+    "ROLE",
+    "RPC_PORT",
+    "SERVICE",
+    "URL",
+    "USER",
 ];
 
 /// Whether one stands in what is to be pasted.
 fn has_words(code: Code, lang: Lang) -> bool {
     let text = code.text(lang);
     let all = text.remedies.iter().chain([&text.proof]);
-    let pasted = all.flat_map(|it| it.lines()).filter(|it| it.starts_with('\t'));
-    let mut words = pasted.flat_map(|it| it.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+    let pasted = all
+        .flat_map(|it| it.lines())
+        .filter(|it| it.starts_with('\t'));
+    let mut words =
+        pasted.flat_map(|it| it.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
     words.any(|it| TO_FILL_IN.contains(&it))
 }
 

@@ -62,7 +62,10 @@ impl LookArgs {
             }
             Err(why) => {
                 let code = if self.admin.is_some() { UNABLE } else { USAGE };
-                return Err(complain(code, format_args!("expected a config: {WAYS}\n{why}")));
+                return Err(complain(
+                    code,
+                    format_args!("expected a config: {WAYS}\n{why}"),
+                ));
             }
         };
         let name = format!("the config of {admin}");

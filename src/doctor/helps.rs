@@ -76,8 +76,9 @@ impl<'a> About<'a> {
                 (subject.address, subject.step) = (endpoint, step);
             }
             What::Unread { step, .. } => subject.step = step,
-            What::Advertises { endpoint, .. }
-            | What::Slow { endpoint, .. } => subject.address = endpoint,
+            What::Advertises { endpoint, .. } | What::Slow { endpoint, .. } => {
+                subject.address = endpoint
+            }
             What::Nothing { .. } | What::Empty => {}
         }
         let elsewhere = whole.what.elsewhere(self.service);

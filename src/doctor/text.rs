@@ -302,6 +302,10 @@ fn remedies(page: &mut Page, all: &[Remedy], most: usize, of: Option<(Code, Lang
     }
     let left = all.len().saturating_sub(most);
     if let Some((code, lang)) = of.filter(|_| left > 0) {
-        page.hanging(4, 2, &format!("→ {}", words::more_remedies(left, code, lang)));
+        page.hanging(
+            4,
+            2,
+            &format!("→ {}", words::more_remedies(left, code, lang)),
+        );
     }
 }

@@ -89,7 +89,11 @@ fn way(page: &mut Page, it: &Resolution, lang: Lang) {
         page.wrapped(2, &plain(&words::rule(step, lang)));
     }
     if let Some(stranded) = &it.stranded {
-        page.marked(Colour::Bad, "✗", &words::reason(None, stranded, false, lang));
+        page.marked(
+            Colour::Bad,
+            "✗",
+            &words::reason(None, stranded, false, lang),
+        );
     } else if !choice.rules.is_empty() && choice.is_base {
         page.wrapped(2, words::baseline(lang));
     }
@@ -126,7 +130,10 @@ fn not_dialled(page: &mut Page, it: &Resolution, lang: Lang) {
         page.wrapped(0, words::not_dialled(lang));
     }
     for (address, code, why) in all.into_iter().take(LINES) {
-        let (address, why) = (short(&plain(&address)), words::reason(code, why, false, lang));
+        let (address, why) = (
+            short(&plain(&address)),
+            words::reason(code, why, false, lang),
+        );
         page.marked(Colour::Bad, "✗", &format!("{address}  {why}"));
     }
 }

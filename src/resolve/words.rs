@@ -1,7 +1,7 @@
 //! What `resolve` says, in both languages.
 
-use crate::doctor::words::{say, sentence};
 use super::Resolution;
+use crate::doctor::words::{say, sentence};
 use crate::endpoint::Step;
 use crate::finding::{Code, Lang, plain};
 
