@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::call::{Attribute, Attributes};
-use crate::config::{Config, Key, NoKey, Policy, Source};
+use crate::config::{Config, Key, NoKey, Policy, Source, Suspicious};
 use crate::doctor::case::{self, Case};
 use crate::doctor::helps::{About, Whence};
 use crate::doctor::places::{self, Place};
@@ -110,6 +110,8 @@ pub struct Resolution {
     pub whence: Whence,
     /// The listeners that look there; none where the config has none for the service.
     pub listeners: Vec<Arc<str>>,
+    /// Its policy takes addresses that are likely registered by mistake for what is meant.
+    pub is_allowed: bool,
     /// Registries that could not be read.
     pub notes: Vec<String>,
     /// What the call says of itself and no rule looks at.
@@ -308,6 +310,7 @@ fn choose(
         whence: place.whence.clone(),
         listeners: Vec::new(),
         notes: Vec::new(),
+        is_allowed: policy.suspicious == Suspicious::Allow,
         unseen: call.unseen(policy),
         stranded: (stranded && !missed)
             .then(|| set.scope(call).why(&name, policy))

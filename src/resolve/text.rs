@@ -48,8 +48,8 @@ fn one(page: &mut Page, it: &Resolution, lang: Lang) {
             None => (Colour::Good, "·"),
         };
         page.marked(colour, mark, &endpoint(it, chance, lang));
-        if let Some((code, why)) = doubt {
-            page.wrapped(6, &words::reason(Some(code), why, true, lang));
+        if let Some(code) = doubt {
+            page.wrapped(6, &words::used(code, it.is_allowed, lang));
         }
     }
     let others: Vec<&Shown> = it.for_others().collect();
@@ -67,10 +67,9 @@ fn one(page: &mut Page, it: &Resolution, lang: Lang) {
 }
 
 /// What is held against a registration that is used all the same.
-fn doubt(shown: &Shown) -> Option<(Code, &str)> {
-    let mut codes = shown.code.iter().chain(&shown.more);
-    let code = codes.find(|it| !it.is_note())?;
-    Some((*code, &shown.why))
+fn doubt(shown: &Shown) -> Option<Code> {
+    let codes = shown.code.iter().chain(&shown.more);
+    codes.copied().find(|it| !it.is_note())
 }
 
 fn remedies(page: &mut Page, all: &[Remedy]) {
@@ -89,11 +88,7 @@ fn way(page: &mut Page, it: &Resolution, lang: Lang) {
         page.wrapped(2, &plain(&words::rule(step, lang)));
     }
     if let Some(stranded) = &it.stranded {
-        page.marked(
-            Colour::Bad,
-            "✗",
-            &words::reason(None, stranded, false, lang),
-        );
+        page.marked(Colour::Bad, "✗", &words::unused(None, stranded, lang));
     } else if !choice.rules.is_empty() && choice.is_base {
         page.wrapped(2, words::baseline(lang));
     }
@@ -130,10 +125,7 @@ fn not_dialled(page: &mut Page, it: &Resolution, lang: Lang) {
         page.wrapped(0, words::not_dialled(lang));
     }
     for (address, code, why) in all.into_iter().take(LINES) {
-        let (address, why) = (
-            short(&plain(&address)),
-            words::reason(code, why, false, lang),
-        );
+        let (address, why) = (short(&plain(&address)), words::unused(code, why, lang));
         page.marked(Colour::Bad, "✗", &format!("{address}  {why}"));
     }
 }

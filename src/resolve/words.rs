@@ -61,24 +61,34 @@ pub(super) fn listeners(it: &Resolution, lang: Lang) -> String {
     say!(lang, "at listener {names}:", "监听器 {names}：")
 }
 
-/// Why a registration is not used, or what is remarkable about one that is. The reason comes as a running tidegate says it.
-pub(super) fn reason(code: Option<Code>, why: &str, is_used: bool, lang: Lang) -> String {
-    let because = match (is_used, why.is_empty()) {
-        (true, true) => say!(
-            lang,
-            "used because nothing else is registered, or since it is allowed",
-            "仍会使用：没有注册别的地址，或者配置允许",
-        ),
-        _ => sentence(&plain(why)),
-    };
+/// Why a registration is not used. The reason comes as a running tidegate says it.
+pub(super) fn unused(code: Option<Code>, why: &str, lang: Lang) -> String {
+    let why = sentence(&plain(why));
     match (code, lang) {
-        (None, _) => because,
-        (Some(code), Lang::En) => format!("{code}: {because}"),
-        (Some(code), Lang::Zh) if is_used && why.is_empty() => format!("{code}：{because}"),
-        (Some(code), Lang::Zh) => {
-            format!("{code}：{}（原文：{because}）", code.text(lang).cause)
-        }
+        (None, Lang::En) => why,
+        (None, Lang::Zh) => format!("原文：{why}"),
+        (Some(code), Lang::En) => format!("{code}: {why}"),
+        (Some(code), Lang::Zh) => format!("{code}：{}（原文：{why}）", code.text(lang).cause),
     }
+}
+
+/// What is held against a registration that is used all the same, and why it is.
+pub(super) fn used(code: Code, is_allowed: bool, lang: Lang) -> String {
+    let cause = code.text(lang).cause;
+    let because = match code {
+        Code::R02 | Code::R03 if is_allowed => say!(
+            lang,
+            "; used since suspicious = \"allow\"",
+            "；因为 suspicious = \"allow\"，仍会使用",
+        ),
+        Code::R02 | Code::R03 => say!(
+            lang,
+            "; used because nothing else is registered",
+            "；因为没有注册别的地址，仍会使用",
+        ),
+        _ => String::new(),
+    };
+    say!(lang, "{code}: {cause}{because}", "{code}：{cause}{because}")
 }
 
 /// No lane takes it.

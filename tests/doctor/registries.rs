@@ -172,7 +172,7 @@ async fn the_last_line_agrees_with_the_exit_code() {
     let missing = run(&folder, &["doctor", "stock", "--etcd", &etcd.url()]).await;
     assert_eq!(missing.code, 1, "{missing:?}");
     assert!(missing.out.contains("\n1 service not found"), "{missing:?}");
-    assert!(missing.out.contains("there are `shop.item`"), "{missing:?}");
+    assert!(missing.out.contains("`shop.item`\n"), "{missing:?}");
     let nearest = run(&folder, &["doctor", "item", "--etcd", &etcd.url()]).await;
     assert!(nearest.out.contains("nearest: `shop.item`"), "{nearest:?}");
     assert!(!nearest.out.contains("prefix ="), "{nearest:?}");

@@ -122,10 +122,9 @@ async fn a_loopback_address_that_is_used_for_want_of_others_is_marked() {
     let url = etcd.url();
     let text = run(&folder, &["resolve", "item", "--etcd", &url]).await;
     assert_eq!(text.code, 0, "{text:?}");
-    assert!(
-        text.out.contains("R02: used because nothing else"),
-        "{text:?}"
-    );
+    let said = text.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    let marked = "finds itself; used because nothing else is registered";
+    assert!(said.contains(marked), "{text:?}");
     let json = run(&folder, &["resolve", "item", "--etcd", &url, "--json"]).await;
     assert_eq!(json.json()["endpoints"][0]["code"], "R02", "{json:?}");
 }
@@ -189,5 +188,5 @@ async fn resolve_speaks_chinese_and_quotes_what_it_does_not_say_itself() {
     )
     .await;
     assert!(answer.out.contains("R02：回环地址"), "{answer:?}");
-    assert!(answer.out.contains("（原文：avoided while"), "{answer:?}");
+    assert!(answer.out.contains("（原文：avoided"), "{answer:?}");
 }
