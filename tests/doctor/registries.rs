@@ -174,7 +174,7 @@ async fn the_last_line_agrees_with_the_exit_code() {
     assert!(missing.out.contains("\n1 service not found"), "{missing:?}");
     assert!(missing.out.contains("`shop.item`\n"), "{missing:?}");
     let nearest = run(&folder, &["doctor", "item", "--etcd", &etcd.url()]).await;
-    assert!(nearest.out.contains("nearest: `shop.item`"), "{nearest:?}");
+    assert!(nearest.out.contains("`shop.item`"), "{nearest:?}");
     assert!(!nearest.out.contains("prefix ="), "{nearest:?}");
     let url = format!("http://{}", free());
     let blind = run(&folder, &["doctor", "--etcd", &url]).await;
