@@ -77,7 +77,7 @@ impl<'a> About<'a> {
             }
             What::Unread { step, .. } => subject.step = step,
             What::Advertises { endpoint, .. } | What::Slow { endpoint, .. } => {
-                subject.address = endpoint
+                subject.address = endpoint;
             }
             What::Nothing { .. } | What::Empty => {}
         }
