@@ -88,7 +88,7 @@ pub struct RunArgs {
     #[arg(short, long = "config", value_name = "FILE")]
     pub config: Vec<PathBuf>,
     /// An etcd member that holds registrations; several for several members
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_delimiter = ',')]
     pub etcd: Vec<String>,
     /// The service to carry calls to; without it each call names its own
     #[arg(long, value_name = "NAME", requires = "listen")]

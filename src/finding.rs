@@ -151,7 +151,14 @@ impl FromStr for Code {
     type Err = NoSuchCode;
 
     fn from_str(text: &str) -> Result<Self, NoSuchCode> {
-        let is_it = |code: &&Code| code.label().eq_ignore_ascii_case(text);
+        // `R2` is short for `R02`.
+        let full = match text.as_bytes() {
+            [letter, digit @ b'0'..=b'9'] => {
+                format!("{}0{}", char::from(*letter), char::from(*digit))
+            }
+            _ => text.to_owned(),
+        };
+        let is_it = |code: &&Code| code.label().eq_ignore_ascii_case(&full);
         let near = |code: &&Code| differ_in_one(code.label(), &text.to_ascii_uppercase());
         let no_such = || NoSuchCode {
             word: text.to_owned(),

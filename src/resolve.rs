@@ -7,8 +7,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::call::{Attribute, Attributes};
-use crate::config::{Config, Key, NoKey};
+use crate::config::{Config, Key, NoKey, Policy, Source, Suspicious};
 use crate::doctor::case::{self, Case};
+use crate::doctor::helps::{About, Whence};
 use crate::doctor::places::{self, Place};
 use crate::doctor::report::Whole;
 use crate::doctor::{missing, this_host};
@@ -16,7 +17,7 @@ use crate::endpoint::{Choice, Endpoint, EndpointSet, Member, Tags, Waiters};
 use crate::finding::Code;
 use crate::health::Peers;
 use crate::registry::survey::MemberFault;
-use crate::registry::{DialAddr, Shown};
+use crate::registry::{DialAddr, Host, Shown};
 
 pub mod json;
 #[cfg(test)]
@@ -69,6 +70,18 @@ impl Says {
     }
 }
 
+impl Says {
+    /// The keys that nothing of this policy looks at.
+    fn unseen(&self, policy: &Policy) -> Vec<String> {
+        let rules = policy.lanes.iter().flat_map(|it| &it.when);
+        let looked_at: Vec<&Key> = rules.map(|it| &it.key).chain(&policy.hash_key).collect();
+        let said = self.0.iter().map(|(key, _)| key);
+        said.filter(|key| !looked_at.contains(key))
+            .map(ToString::to_string)
+            .collect()
+    }
+}
+
 impl Attributes for Says {
     fn attribute(&self, key: &Key) -> Option<Attribute<'_>> {
         let (_, said) = self.0.iter().rfind(|(it, _)| it == key)?;
@@ -93,6 +106,16 @@ pub struct Resolution {
     pub skipped: Vec<(String, Code, String)>,
     /// Why there is no service.
     pub missing: Option<Whole>,
+    /// Where that is.
+    pub whence: Whence,
+    /// The listeners that look there; none where the config has none for the service.
+    pub listeners: Vec<Arc<str>>,
+    /// Its policy takes addresses that are likely registered by mistake for what is meant.
+    pub is_allowed: bool,
+    /// Registries that could not be read.
+    pub notes: Vec<String>,
+    /// What the call says of itself and no rule looks at.
+    pub unseen: Vec<String>,
     /// Why the call's lanes leave it without an instance, where they do.
     pub stranded: Option<String>,
 }
@@ -121,6 +144,15 @@ impl Resolution {
         self.shown.iter().filter(|it| !it.used)
     }
 
+    /// What the findings about it have in common.
+    #[must_use]
+    pub fn about(&self) -> About<'_> {
+        About {
+            service: &self.service,
+            whence: &self.whence,
+        }
+    }
+
     /// 0: something is dialled; 1: nothing.
     #[must_use]
     pub fn exit(&self) -> u8 {
@@ -147,7 +179,8 @@ pub enum Unread {
     Nowhere(Arc<str>),
 }
 
-/// Looks the service up, and says what a call of it would come to.
+/// Looks the service up where a running tidegate would, and says what a call of it would come to: once for each registry
+/// that a listener of the config would look in. Of a config without such a listener, the first registry that has it.
 ///
 /// # Errors
 ///
@@ -156,29 +189,100 @@ pub async fn resolve(
     config: &Config,
     service: &Arc<str>,
     call: &Says,
-) -> Result<Resolution, Unread> {
+) -> Result<Vec<Resolution>, Unread> {
     let host = this_host(config);
     let opened = places::open(config, &host).await;
     let places = opened.map_err(Unread::Registry)?;
-    let surveys = places::survey(&places, config, std::slice::from_ref(service)).await;
-    for (at, survey) in &surveys {
-        let of_service = survey.services.iter().find_map(|it| it.failed.as_ref());
-        if let Some(fault) = survey.failed.as_ref().or(of_service) {
-            let registry = places[*at].name.clone();
-            let fault = fault.clone();
-            return Err(Unread::Fault { registry, fault });
+    let asked = Asked {
+        config,
+        host,
+        service,
+        call,
+    };
+    let ways = ways(config, &places, service);
+    if ways.is_empty() {
+        return Ok(vec![asked.answer(&places, Vec::new()).await?]);
+    }
+    let (mut found, mut faults) = (Vec::new(), Vec::new());
+    for (at, listeners) in ways {
+        match asked.answer(&places[at..=at], listeners).await {
+            Ok(answer) => found.push(answer),
+            Err(fault) => faults.push(fault),
         }
     }
-    let mut cases = case::judge(config, &places, &surveys, &host).await;
-    // A service that is in several registries is looked up in the first that the config has.
-    cases.truncate(1);
-    let case = cases
-        .pop()
-        .ok_or_else(|| Unread::Nowhere(service.clone()))?;
-    let place = &places[case.place];
-    let survey = surveys.iter().find(|(at, _)| *at == case.place);
-    let missing = survey.and_then(|(_, survey)| missing(place, survey, &case.seen));
-    Ok(choose(config, place, case, missing, call))
+    let Some(first) = found.first_mut() else {
+        let fault = faults.into_iter().next();
+        return Err(fault.unwrap_or_else(|| Unread::Nowhere(service.clone())));
+    };
+    first.notes.extend(faults.iter().map(ToString::to_string));
+    Ok(found)
+}
+
+/// The places where listeners look the service up, in their order, each with their names.
+fn ways(config: &Config, places: &[Place], service: &str) -> Vec<(usize, Vec<Arc<str>>)> {
+    let mut ways: Vec<(usize, Vec<Arc<str>>)> = Vec::new();
+    let configured = config.service(service).map(|it| &it.source);
+    for listener in &config.listeners {
+        let may_be_called = match (&listener.service, &listener.services) {
+            (Some(own), _) => **own == *service,
+            (None, Some(patterns)) => patterns.matches(service),
+            (None, None) => true,
+        };
+        let is_there = |place: &Place| match configured {
+            Some(Source::Static(_)) => place.only.as_deref() == Some(service),
+            Some(Source::Registry(name)) => !place.is_static() && place.name == *name,
+            None => !place.is_static() && listener.registry.as_ref() == Some(&place.name),
+        };
+        let Some(at) = places.iter().position(is_there).filter(|_| may_be_called) else {
+            continue;
+        };
+        match ways.iter_mut().find(|(it, _)| *it == at) {
+            Some((_, listeners)) => listeners.push(listener.name.clone()),
+            None => ways.push((at, vec![listener.name.clone()])),
+        }
+    }
+    ways
+}
+
+/// What is asked.
+struct Asked<'a> {
+    config: &'a Config,
+    host: Arc<Host>,
+    service: &'a Arc<str>,
+    call: &'a Says,
+}
+
+impl Asked<'_> {
+    /// The answer of the first of these places that has the service. What cannot be read is a note where another has it.
+    async fn answer(
+        &self,
+        places: &[Place],
+        listeners: Vec<Arc<str>>,
+    ) -> Result<Resolution, Unread> {
+        let (config, service) = (self.config, std::slice::from_ref(self.service));
+        let surveys = places::survey(places, config, service).await;
+        let faults = surveys.iter().filter_map(|(at, survey)| {
+            let of_service = survey.services.iter().find_map(|it| it.failed.as_ref());
+            Some(Unread::Fault {
+                registry: places[*at].name.clone(),
+                fault: survey.failed.as_ref().or(of_service)?.clone(),
+            })
+        });
+        let faults: Vec<Unread> = faults.collect();
+        let cases = case::judge(config, places, &surveys, &self.host).await;
+        let readable = |case: &Case| case.was_read() && (faults.is_empty() || !case.is_empty());
+        let Some(case) = cases.into_iter().find(readable) else {
+            let fault = faults.into_iter().next();
+            return Err(fault.unwrap_or_else(|| Unread::Nowhere(self.service.clone())));
+        };
+        let place = &places[case.place];
+        let survey = surveys.iter().find(|(at, _)| *at == case.place);
+        let missing = survey.and_then(|(_, survey)| missing(place, survey, &case.seen));
+        let mut answer = choose(config, place, case, missing, self.call);
+        answer.listeners = listeners;
+        answer.notes = faults.iter().map(ToString::to_string).collect();
+        Ok(answer)
+    }
 }
 
 fn choose(
@@ -201,8 +305,14 @@ fn choose(
     let choice = set.choice(call);
     let stranded = choice.endpoints.is_empty();
     let skipped = case.seen.set.skipped.into_iter();
+    let missed = missing.is_some();
     Resolution {
-        stranded: stranded
+        whence: place.whence.clone(),
+        listeners: Vec::new(),
+        notes: Vec::new(),
+        is_allowed: policy.suspicious == Suspicious::Allow,
+        unseen: call.unseen(policy),
+        stranded: (stranded && !missed)
             .then(|| set.scope(call).why(&name, policy))
             .flatten(),
         service: name,

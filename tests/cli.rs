@@ -400,10 +400,10 @@ fn explain_speaks_the_locales_language() {
 #[test]
 fn explain_refuses_a_code_that_is_none_and_names_the_nearest() {
     let bench = Bench::new();
-    let (printed, told) = bench.exits("explain R02 R2", 2);
+    let (printed, told) = bench.exits("explain R02 R99", 2);
     assert!(printed.is_empty());
     assert!(
-        told.contains("there is no finding \"R2\", the nearest: R02, R12, R20"),
+        told.contains("there is no finding \"R99\", the nearest: R09, R19"),
         "{told}"
     );
 }

@@ -11,8 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::look::{LookArgs, looking, service_name, time};
-use super::{AskArgs, Done, REFUSED, UNABLE, complain, fetch};
-use crate::config::ListenAddr;
+use super::{AskArgs, Done, REFUSED, UNABLE, USAGE, complain, fetch};
 use crate::doctor::text::{Look, render};
 use crate::doctor::{Asked, Report, examine, json::Json, recent};
 use crate::finding::Lang;
@@ -24,6 +23,8 @@ const IDLE: &str = "6s";
 const RECENT: &str = "limit=20";
 /// The width of what is no terminal.
 const WIDTH: usize = 80;
+/// Narrower ones break what is to be read in one piece.
+const NARROWEST: usize = 60;
 /// Wider lines are hard to read.
 const WIDEST: usize = 120;
 
@@ -47,14 +48,6 @@ pub(super) struct DoctorArgs {
     /// Show the last failed and the slowest calls of a running tidegate instead
     #[arg(long, conflicts_with_all = ["call", "idle", "etcd"])]
     recent: bool,
-    /// The [admin] address of that one: 127.0.0.1:9901 or unix:/path
-    #[arg(
-        long,
-        value_name = "ADDR",
-        requires = "recent",
-        conflicts_with = "config"
-    )]
-    admin: Option<ListenAddr>,
     #[command(flatten)]
     speak: Speak,
 }
@@ -87,9 +80,13 @@ impl Speak {
     /// The width of what is printed to.
     #[allow(clippy::unused_self)]
     pub(super) fn width(&self) -> usize {
-        let columns = std::env::var("COLUMNS").ok().and_then(|it| it.parse().ok());
-        let columns = columns.filter(|_| io::stdout().is_terminal());
-        columns.unwrap_or(WIDTH).min(WIDEST)
+        if !io::stdout().is_terminal() {
+            return WIDTH;
+        }
+        let told = std::env::var("COLUMNS").ok().and_then(|it| it.parse().ok());
+        let asked = || console::Term::stdout().size_checked();
+        let columns = told.or_else(|| asked().map(|(_, columns)| usize::from(columns)));
+        columns.unwrap_or(WIDTH).clamp(NARROWEST, WIDEST)
     }
 }
 
@@ -130,7 +127,14 @@ pub(super) fn doctor(args: &DoctorArgs) -> Done {
     if args.recent {
         return recent(args);
     }
-    let config = args.config.load()?;
+    let is_time = |name: &&String| args.idle.is_some() && time(name).is_ok();
+    if let Some(time) = args.services.iter().find(is_time) {
+        let text = format!(
+            "{time} is no service: --idle takes its time behind an equals sign, --idle={time}"
+        );
+        return Err(complain(USAGE, text));
+    }
+    let config = args.config.load(args.speak.lang())?;
     let mut services: Vec<Arc<str>> = Vec::new();
     for name in &args.services {
         if !services.iter().any(|it| **it == **name) {
@@ -155,7 +159,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> Done {
 fn recent(args: &DoctorArgs) -> Done {
     let running = AskArgs {
         config: args.config.config.clone(),
-        admin: args.admin.clone(),
+        admin: args.config.admin.clone(),
     };
     let limit = if args.speak.json { "" } else { RECENT };
     let paths = match args.services.is_empty() {

@@ -41,10 +41,48 @@ pub(super) fn explain(args: &ExplainArgs) -> Done {
         list(lang)
     } else {
         let pages: Vec<String> = codes.iter().map(|code| page(*code, lang)).collect();
-        format!("{}\n{}", pages.join("\n"), words(lang).to_fill_in)
+        let closing = match codes.iter().any(|code| has_words(*code, lang)) {
+            true => words(lang).to_fill_in,
+            false => "",
+        };
+        format!("{}\n{closing}", pages.join("\n"))
     };
     print(text.trim_end());
     Ok(ExitCode::SUCCESS)
+}
+
+/// What stands for something that is to be filled in.
+const TO_FILL_IN: [&str; 18] = [
+    "ADDRESS",
+    "HOST",
+    "HOST_IP",
+    "HOST_IPV4",
+    "KEY",
+    "LEASE",
+    "OWN_PORT",
+    "PATH",
+    "PID",
+    "PORT",
+    "PREFIX",
+    "PUBLISHED_PORT",
+    "RANGE",
+    "ROLE",
+    "RPC_PORT",
+    "SERVICE",
+    "URL",
+    "USER",
+];
+
+/// Whether one stands in what is to be pasted.
+fn has_words(code: Code, lang: Lang) -> bool {
+    let text = code.text(lang);
+    let all = text.remedies.iter().chain([&text.proof]);
+    let pasted = all
+        .flat_map(|it| it.lines())
+        .filter(|it| it.starts_with('\t'));
+    let mut words =
+        pasted.flat_map(|it| it.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+    words.any(|it| TO_FILL_IN.contains(&it))
 }
 
 /// What stands between the words of the findings.

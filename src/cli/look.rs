@@ -5,9 +5,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use hyper::Method;
 
-use super::{DEFAULT_FILE, UNABLE, USAGE, complain};
-use crate::config::{Config, Flags, parse_duration};
+use super::ask::ask;
+use super::{DEFAULT_FILE, UNABLE, USAGE, complain, tell};
+use crate::config::{Admin, Config, Flags, ListenAddr, Registry, parse_duration};
+use crate::finding::Lang;
 use crate::registry;
 
 /// What a time on the command line may be.
@@ -21,26 +24,76 @@ pub(super) struct LookArgs {
     #[arg(short, long = "config", value_name = "FILE")]
     pub(super) config: Vec<PathBuf>,
     /// An etcd member that holds registrations; several for several members
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_delimiter = ',')]
     etcd: Vec<String>,
+    /// The [admin] address of a running tidegate whose config counts: 127.0.0.1:9901 or unix:/path [asked where there is
+    /// no other config]
+    #[arg(long, value_name = "ADDR", conflicts_with_all = ["config", "etcd"])]
+    pub(super) admin: Option<ListenAddr>,
 }
 
 impl LookArgs {
-    /// Loads the config.
-    pub(super) fn load(&self) -> Result<Config, ExitCode> {
+    /// Loads the config: the one that is given, else the one here, else the one that a running tidegate has.
+    pub(super) fn load(&self, lang: Lang) -> Result<Config, ExitCode> {
         let flags = Flags {
             etcd: self.etcd.clone(),
             ..Flags::default()
         };
         let mut files = self.config.clone();
         if files.is_empty() && self.etcd.is_empty() {
-            files.push(DEFAULT_FILE.into());
-            if !Path::new(DEFAULT_FILE).exists() {
-                let help = "expected a config, found no tidegate.toml here; give files with -c FILE, or --etcd URL";
-                return Err(complain(USAGE, help));
+            if self.admin.is_some() || !Path::new(DEFAULT_FILE).exists() {
+                return self.of_running(lang);
             }
+            files.push(DEFAULT_FILE.into());
         }
         Config::load_to_look(&files, &flags).map_err(|errors| complain(USAGE, errors))
+    }
+
+    /// The effective config of the running one.
+    fn of_running(&self, lang: Lang) -> Result<Config, ExitCode> {
+        let admin = self.admin.clone();
+        let admin = admin.unwrap_or_else(|| Admin::default().listen);
+        let answer = ask(&admin, &Method::GET, "/config");
+        let text = match answer {
+            Ok(answer) if answer.status.is_success() => answer.text,
+            Ok(answer) => {
+                let why = format!("{admin} refused: {}", answer.status);
+                return Err(complain(UNABLE, why));
+            }
+            Err(why) => {
+                let code = if self.admin.is_some() { UNABLE } else { USAGE };
+                return Err(complain(
+                    code,
+                    format_args!("expected a config: {WAYS}\n{why}"),
+                ));
+            }
+        };
+        let name = format!("the config of {admin}");
+        let config = Config::from_str(&name, &text).map_err(|errors| complain(UNABLE, errors))?;
+        if let Some(registry) = config.registries.iter().find(|it| hides_its_password(it)) {
+            let name = registry.name();
+            let text = format!(
+                "the tidegate at {admin} does not tell the password of its registry {name}: give its config with -c FILE"
+            );
+            return Err(complain(USAGE, text));
+        }
+        tell(match lang {
+            Lang::En => format!("As the tidegate at {admin} is configured."),
+            Lang::Zh => format!("按 {admin} 上运行的 tidegate 的配置。"),
+        });
+        Ok(config)
+    }
+}
+
+/// What can be done where there is no config.
+const WAYS: &str = "give files with -c FILE (no tidegate.toml is here), or --etcd URL, or --admin ADDR of a running \
+    tidegate, which was asked for at 127.0.0.1:9901 unless told otherwise";
+
+/// It is printed without it.
+fn hides_its_password(registry: &Registry) -> bool {
+    match registry {
+        Registry::Etcd(etcd) => etcd.password.is_some(),
+        Registry::File(_) => false,
     }
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 use super::doctor::{Speak, print_to};
 use super::look::{LookArgs, looking, service_name};
 use super::{Done, REFUSED, UNABLE, USAGE, complain};
-use crate::resolve::{Says, json::Json, resolve as look_up, text::render};
+use crate::resolve::{Resolution, Says, json::Json, resolve as look_up, text::render};
 
 /// Which call is asked about.
 #[derive(Args, Clone, Debug)]
@@ -30,7 +30,7 @@ pub(super) fn resolve(args: &ResolveArgs) -> Done {
         let added = says.add(pair);
         added.map_err(|error| complain(USAGE, format_args!("--with {pair:?}: {error}")))?;
     }
-    let config = args.config.load()?;
+    let config = args.config.load(args.speak.lang())?;
     let service: Arc<str> = args.service.as_str().into();
     let resolved = looking(look_up(&config, &service, &says))?;
     let resolved = resolved.map_err(|error| complain(UNABLE, error))?;
@@ -38,7 +38,7 @@ pub(super) fn resolve(args: &ResolveArgs) -> Done {
     let printed = print_to(|out| match speak.json {
         true => Ok(serde_json::to_writer_pretty(
             out,
-            &Json::new(&resolved, speak.lang()),
+            &Json::of(&resolved, speak.lang()),
         )?),
         false => {
             let text = render(&resolved, speak.lang(), speak.has_colour(), speak.width());
@@ -46,5 +46,6 @@ pub(super) fn resolve(args: &ResolveArgs) -> Done {
         }
     });
     printed.map_err(|error| complain(REFUSED, error))?;
-    Ok(resolved.exit().into())
+    let exit = resolved.iter().map(Resolution::exit).max();
+    Ok(exit.unwrap_or(REFUSED).into())
 }

@@ -126,7 +126,7 @@ impl Case {
             entries: self.entries(places, looks, host),
             unread: !self.was_read(),
             registry: places[self.place].name.clone(),
-            in_file: places[self.place].kind != "etcd",
+            whence: places[self.place].whence.clone(),
             name: self.seen.name,
             skipped: self.seen.set.skipped,
             findings,

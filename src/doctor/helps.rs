@@ -1,6 +1,9 @@
 //! What helps with what was found, filled in with what was seen.
 
-use super::report::{Entry, ServiceReport, What, Whole};
+use std::sync::Arc;
+
+use super::report::{Entry, RegistryReport, ServiceReport, What, Whole};
+use crate::diagnosis::Lease;
 use crate::finding::remedy::{Remedy, Subject, remedies};
 use crate::finding::{Code, Lang};
 use crate::registry::Skipped;
@@ -10,8 +13,19 @@ use crate::registry::Skipped;
 pub struct About<'a> {
     /// The service; empty of a registry.
     pub service: &'a str,
+    /// Where it stands.
+    pub whence: &'a Whence,
+}
+
+/// Where something is registered, as far as what is to be pasted must know it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Whence {
     /// It stands in a file, or in the config.
     pub in_file: bool,
+    /// The URL of the first member of the etcd, where it stands in one.
+    pub etcd: Option<Arc<str>>,
+    /// What stands before the names of the services there.
+    pub prefix: Option<Arc<str>>,
 }
 
 impl ServiceReport {
@@ -20,7 +34,18 @@ impl ServiceReport {
     pub fn about(&self) -> About<'_> {
         About {
             service: &self.name,
-            in_file: self.in_file,
+            whence: &self.whence,
+        }
+    }
+}
+
+impl RegistryReport {
+    /// What its findings have in common.
+    #[must_use]
+    pub fn about(&self) -> About<'_> {
+        About {
+            service: "",
+            whence: &self.whence,
         }
     }
 }
@@ -29,7 +54,9 @@ impl<'a> About<'a> {
     fn subject(self) -> Subject<'a> {
         Subject {
             service: self.service,
-            in_file: self.in_file,
+            in_file: self.whence.in_file,
+            etcd: self.whence.etcd.as_deref(),
+            own_prefix: self.whence.prefix.as_deref(),
             ..Subject::default()
         }
     }
@@ -42,22 +69,20 @@ impl<'a> About<'a> {
         };
         let mut subject = self.subject();
         match &whole.what {
-            What::NoService {
-                nearest, elsewhere, ..
-            } => {
-                subject.nearest = nearest.as_deref();
-                subject.prefix = elsewhere.first().map(|it| &*it.prefix);
-            }
-            What::Nothing { elsewhere, .. } => {
-                subject.prefix = elsewhere.first().map(|it| &*it.prefix);
-            }
+            What::NoService { nearest, .. } => subject.nearest = nearest.as_deref(),
             What::Begins(longer) => subject.nearest = longer.first().map(|it| &**it),
             What::Unregistered(address) => subject.address = address,
-            What::Member { endpoint, .. }
-            | What::Advertises { endpoint, .. }
-            | What::Slow { endpoint, .. } => subject.address = endpoint,
-            What::Unread { .. } | What::Empty => {}
+            What::Member { endpoint, step, .. } => {
+                (subject.address, subject.step) = (endpoint, step);
+            }
+            What::Unread { step, .. } => subject.step = step,
+            What::Advertises { endpoint, .. } | What::Slow { endpoint, .. } => {
+                subject.address = endpoint;
+            }
+            What::Nothing { .. } | What::Empty => {}
         }
+        let elsewhere = whole.what.elsewhere(self.service);
+        subject.prefix = elsewhere.first().map(|it| &*it.prefix);
         remedies(code, &subject, lang)
     }
 
@@ -74,10 +99,13 @@ impl<'a> About<'a> {
     /// What helps with one finding of a registration.
     #[must_use]
     pub fn of_entry(self, entry: &Entry, code: Code, lang: Lang) -> Vec<Remedy> {
+        let of_key = entry.codes.contains(&Code::R08);
         let subject = Subject {
             address: &entry.instance().address,
             key: &entry.instance().key,
-            host: entry.host,
+            host: entry.host.filter(|_| of_key || !entry.is_a_stranger()),
+            here: !of_key,
+            no_lease: entry.lease == Lease::None,
             ..self.subject()
         };
         remedies(code, &subject, lang)

@@ -47,15 +47,11 @@ impl Serialize for Json<'_> {
 impl Serialize for In<'_, RegistryReport> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let Self(it, lang) = *self;
-        let about = About {
-            service: "",
-            in_file: it.kind == "file",
-        };
         let mut out = to.serialize_struct("Registry", 5)?;
         out.serialize_field("name", &*it.name)?;
         out.serialize_field("kind", it.kind)?;
         out.serialize_field("members", &Each(&it.members, lang))?;
-        out.serialize_field("findings", &Wholes(about, &it.findings, lang))?;
+        out.serialize_field("findings", &Wholes(it.about(), &it.findings, lang))?;
         out.serialize_field("left_out", &it.left_out)?;
         out.end()
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout};
 
+use super::helps::Whence;
 use crate::config::{self, Config, Source};
 use crate::discovery;
 use crate::finding::Code;
@@ -29,6 +30,8 @@ pub struct Place {
     pub only: Option<Arc<str>>,
     /// Whoever registers there shares this host.
     pub alone: bool,
+    /// What is to be pasted must know this of it.
+    pub whence: Whence,
     /// A socket of the registry, where it has one that was found.
     pub at: Option<SocketAddr>,
     registry: Arc<dyn Registry>,
@@ -64,6 +67,10 @@ pub async fn open(config: &Config, host: &Host) -> Result<Vec<Place>, String> {
             prefix: None,
             only: Some(service.name.clone()),
             alone: true,
+            whence: Whence {
+                in_file: true,
+                ..Whence::default()
+            },
             at: None,
             registry: Arc::new(Fixed::new(endpoints)),
         })
@@ -83,7 +90,19 @@ async fn open_registry(config: &config::Registry, host: &Host) -> Result<Place, 
     };
     // By the URLs as they stand, as a running tidegate does; or by what their names stand for, which only a look asks.
     let is_named_here = !sockets.is_empty() && sockets.iter().all(|it| host.is_here(it.ip()));
+    let whence = match config {
+        config::Registry::Etcd(etcd) => Whence {
+            in_file: false,
+            etcd: etcd.endpoints.first().map(|it| it.as_str().into()),
+            prefix: Some(etcd.prefix.as_str().into()),
+        },
+        config::Registry::File(_) => Whence {
+            in_file: true,
+            ..Whence::default()
+        },
+    };
     Ok(Place {
+        whence,
         name: config.name().clone(),
         kind,
         prefix,

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::diagnosis::Lease;
+use super::helps::Whence;
+use crate::diagnosis::{Lease, code_of};
 use crate::finding::Code;
 use crate::probe::{Connect, Seen};
 use crate::registry::survey::{Elsewhere, MemberSeen};
@@ -26,6 +27,8 @@ pub struct RegistryReport {
     pub name: Arc<str>,
     /// `etcd` or `file`.
     pub kind: &'static str,
+    /// Where that is.
+    pub whence: Whence,
     /// Its members, as they answered.
     pub members: Vec<MemberSeen>,
     /// What is wrong with it as a whole.
@@ -73,6 +76,8 @@ pub enum What {
         services: Option<usize>,
         /// The nearest of their names.
         nearest: Option<Arc<str>>,
+        /// All of them, where they are few and none is near.
+        names: Vec<Arc<str>>,
         /// Where else services stand.
         elsewhere: Vec<Elsewhere>,
     },
@@ -121,6 +126,27 @@ pub enum What {
     },
 }
 
+impl What {
+    /// Where else `service` may be meant: where it stands under another prefix, or where anything does, while nothing
+    /// stands under this one.
+    #[must_use]
+    pub fn elsewhere(&self, service: &str) -> Vec<&Elsewhere> {
+        match self {
+            What::NoService {
+                services,
+                elsewhere,
+                ..
+            } => {
+                let all = elsewhere.iter();
+                all.filter(|it| *services == Some(0) || *it.service == *service)
+                    .collect()
+            }
+            What::Nothing { elsewhere, .. } => elsewhere.iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// One service.
 #[derive(Debug)]
 pub struct ServiceReport {
@@ -128,8 +154,8 @@ pub struct ServiceReport {
     pub name: Arc<str>,
     /// The registry's name, or `config`.
     pub registry: Arc<str>,
-    /// It stands in a file, or in the config.
-    pub in_file: bool,
+    /// Where that is.
+    pub whence: Whence,
     /// Findings about the service as a whole.
     pub findings: Vec<Whole>,
     /// Entries that could not be read as registrations.
@@ -196,6 +222,13 @@ impl Entry {
         }
     }
 
+    /// Whether something else than an RPC server answered: this host's port is then no sign of the instance.
+    #[must_use]
+    pub fn is_a_stranger(&self) -> bool {
+        let spoke = self.seen.as_ref().and_then(|it| it.spoke.as_ref());
+        spoke.is_some_and(|it| code_of(it) != Code::P07)
+    }
+
     /// The registration.
     #[must_use]
     pub fn instance(&self) -> &Arc<Instance> {
@@ -227,6 +260,13 @@ impl ServiceReport {
         self.registrations().filter(is_it).count() + unreadable
     }
 
+    /// Whether it is not there, or has no instance.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        let is_it = |it: &Whole| it.code == Some(Code::R13);
+        self.findings.iter().any(is_it)
+    }
+
     /// Whether anything of it is wrong.
     #[must_use]
     pub fn is_wrong(&self) -> bool {
@@ -245,6 +285,10 @@ pub struct Summary {
     pub reachable: usize,
     /// Registrations that something is wrong with.
     pub wrong: usize,
+    /// Services that are not there, or have no instance.
+    pub missing: usize,
+    /// Other findings that are held against services or registries as a whole.
+    pub others: usize,
     /// The exit code.
     pub exit: u8,
 }
@@ -264,8 +308,17 @@ impl Report {
             services: self.services.len(),
             reachable: sum(Verdict::Reachable),
             wrong: sum(Verdict::Wrong),
+            missing: self.services.iter().filter(|it| it.is_missing()).count(),
+            others: self.others(),
             exit: self.exit(),
         }
+    }
+
+    fn others(&self) -> usize {
+        let of_registries = self.registries.iter().flat_map(|it| &it.findings);
+        let of_services = self.services.iter().filter(|it| !it.is_missing());
+        let all = of_registries.chain(of_services.flat_map(|it| &it.findings));
+        all.filter(|it| !it.is_note()).count()
     }
 
     /// 0: all can be called; 1: something is wrong; 3: could not look.

@@ -15,6 +15,8 @@ use crate::probe::Plan;
 const BLOCKS: usize = 200;
 /// Wrong registrations that are shown, of one service.
 const LINES: usize = 50;
+/// Of more wrong ones, how many each finding is held against is said first.
+const COUNTED: usize = 5;
 /// Healthy registrations that are shown one by one, of one service.
 const HEALTHY: usize = 20;
 /// Remedies that are shown, of the gravest finding and of each further one.
@@ -90,11 +92,7 @@ fn registry(page: &mut Page, it: &RegistryReport, lang: Lang) {
             );
         }
     }
-    let about = About {
-        service: "",
-        in_file: it.kind == "file",
-    };
-    wholes(page, about, &it.findings, lang);
+    wholes(page, it.about(), &it.findings, lang);
     if it.left_out > 0 {
         page.wrapped(2, &words::left_out(it.left_out, lang));
     }
@@ -115,12 +113,18 @@ fn service(page: &mut Page, it: &ServiceReport, lang: Lang) {
 fn skipped(page: &mut Page, it: &ServiceReport, lang: Lang) {
     let mut explained = Vec::new();
     for entry in it.skipped.iter().take(LINES) {
-        let line = format!("{}  {}", plain(&entry.key), entry.code);
-        page.marked(Colour::Bad, "✗", &line);
-        page.wrapped(6, &plain(&entry.why));
+        let key = words::short(&plain(&entry.key));
+        page.marked(Colour::Bad, "✗", &format!("{key}  {}", entry.code));
+        let why = words::sentence(&plain(&entry.why));
+        let why = match lang {
+            Lang::En => why,
+            Lang::Zh => format!("{}（原文：{why}）", entry.code.text(lang).cause),
+        };
+        page.wrapped(6, &why);
         if !explained.contains(&entry.code) {
             explained.push(entry.code);
-            remedies(page, &it.about().of_skipped(entry, lang), REMEDIES.0);
+            let of = Some((entry.code, lang));
+            remedies(page, &it.about().of_skipped(entry, lang), REMEDIES.0, of);
         }
     }
     if it.skipped.len() > LINES {
@@ -147,7 +151,8 @@ fn wholes(page: &mut Page, about: About<'_>, all: &[Whole], lang: Lang) {
         if let Some(said) = said {
             page.wrapped(4, &said);
         }
-        remedies(page, &about.of_whole(it, lang), REMEDIES.0);
+        let of = it.code.map(|code| (code, lang));
+        remedies(page, &about.of_whole(it, lang), REMEDIES.0, of);
     }
 }
 
@@ -158,26 +163,32 @@ fn mark(is_note: bool) -> (Colour, &'static str) {
     }
 }
 
-/// The registrations that are not reachable. What was explained for one is not explained again.
+/// The registrations that are not reachable. What was explained for one is not explained again; of many, each set of
+/// findings is shown.
 fn wrong(page: &mut Page, service: &ServiceReport, lang: Lang) {
     let not_reachable = service.entries.iter();
     let mut entries: Vec<&Entry> = not_reachable
         .filter(|it| it.verdict != Verdict::Reachable)
         .collect();
     entries.sort_by(|a, b| a.codes.cmp(&b.codes));
-    let mut explained: &[Code] = &[];
-    for entry in entries.iter().take(LINES) {
-        line(page, entry, lang);
-        if entry.codes != explained {
-            explain(page, service, entry, lang);
-            explained = &entry.codes;
+    if entries.len() > COUNTED {
+        page.wrapped(2, &words::counts(&entries));
+    }
+    let sets = entries.chunk_by(|a, b| a.codes == b.codes);
+    let each = (LINES / sets.clone().count().max(1)).max(1);
+    let mut left = 0;
+    for set in sets {
+        let most = if entries.len() > LINES { each } else { LINES };
+        left += set.len().saturating_sub(most);
+        for (nth, entry) in set.iter().take(most).enumerate() {
+            line(page, entry, lang);
+            if nth == 0 {
+                explain(page, service, entry, lang);
+            }
         }
     }
-    if entries.len() > LINES {
-        page.wrapped(
-            2,
-            &words::more(entries.len() - LINES, More::Registrations, lang),
-        );
+    if left > 0 {
+        page.wrapped(2, &words::more(left, More::Registrations, lang));
     }
 }
 
@@ -196,7 +207,7 @@ fn healthy(page: &mut Page, service: &ServiceReport, lang: Lang) {
     let slowest = reachable().max_by_key(|it| it.connect());
     if let Some(slowest) = slowest {
         let took = slowest.connect().unwrap_or(Duration::ZERO);
-        let address = slowest.shown.before_and_after();
+        let address = words::short(&slowest.shown.before_and_after());
         let n = service.count(Verdict::Reachable);
         page.marked(Colour::Good, "✓", &words::healthy(n, &address, took, lang));
     }
@@ -211,12 +222,18 @@ fn line(page: &mut Page, entry: &Entry, lang: Lang) {
     };
     let shown = &entry.shown;
     let address = shown.before_and_after();
-    let mut text = format!("{}  {}", plain(&address), shown.dialled_class().label());
+    let address = words::short(&plain(&address));
+    let mut text = format!("{address}  {}", shown.dialled_class().label());
     let lease = words::lease(entry.lease, lang);
     let seen = entry.seen.as_ref();
-    let seen = seen.map_or(String::new(), |it| words::connect(&it.connect, lang));
+    let connect = seen.map_or(String::new(), |it| words::connect(&it.connect, lang));
+    let beyond = match entry.verdict {
+        Verdict::Reachable => seen.map_or(Vec::new(), |it| words::beyond(it, lang)),
+        Verdict::Wrong | Verdict::Unknown => Vec::new(),
+    };
     let codes: Vec<&str> = entry.codes.iter().map(|it| it.label()).collect();
-    for part in [lease, seen, codes.join(" ")] {
+    let parts = [lease, connect].into_iter().chain(beyond);
+    for part in parts.chain([codes.join(" ")]) {
         if !part.is_empty() {
             let _ = write!(text, "  {part}");
         }
@@ -234,19 +251,23 @@ fn explain(page: &mut Page, service: &ServiceReport, entry: &Entry, lang: Lang) 
         cause(page, entry, *code, lang);
     }
     if codes.is_empty() && !entry.shown.why.is_empty() {
-        page.wrapped(4, &plain(&entry.shown.why));
+        page.wrapped(4, &words::sentence(&plain(&entry.shown.why)));
     }
+    let mut told: Vec<Remedy> = Vec::new();
     for (at, code) in codes.iter().filter(|it| !it.is_note()).enumerate() {
         let most = if at == 0 { REMEDIES.0 } else { REMEDIES.1 };
-        remedies(page, &service.about().of_entry(entry, *code, lang), most);
+        let mut helps = service.about().of_entry(entry, *code, lang);
+        // The same lines for two findings are pasted once.
+        helps.retain(|it| it.paste.is_none() || told.iter().all(|told| told.paste != it.paste));
+        remedies(page, &helps, most, Some((*code, lang)));
+        told.extend(helps.into_iter().take(most));
     }
 }
 
 /// `P01 the host refuses the connection: … (refused after 80us)`.
 fn cause(page: &mut Page, entry: &Entry, code: Code, lang: Lang) {
     let mut text = format!("{code} {}", code.text(lang).cause);
-    let seen = entry.seen.as_ref();
-    if let Some(evidence) = seen.and_then(|it| words::evidence(code, it, lang)) {
+    if let Some(evidence) = words::proof(entry, code, lang) {
         let _ = match lang {
             Lang::En => write!(text, " ({evidence})"),
             Lang::Zh => write!(text, "（{evidence}）"),
@@ -269,11 +290,20 @@ fn is_a_consequence(code: Code) -> bool {
     matches!(code, Code::P01 | Code::P02 | Code::P03 | Code::R08)
 }
 
-fn remedies(page: &mut Page, all: &[Remedy], most: usize) {
+/// So many of them; how many more there are is said of a finding that is named.
+fn remedies(page: &mut Page, all: &[Remedy], most: usize, of: Option<(Code, Lang)>) {
     for it in all.iter().take(most) {
         page.hanging(4, 2, &format!("→ {}", it.what));
         for line in it.paste.iter().flat_map(|it| it.lines()) {
             page.pasted(8, line);
         }
+    }
+    let left = all.len().saturating_sub(most);
+    if let Some((code, lang)) = of.filter(|_| left > 0) {
+        page.hanging(
+            4,
+            2,
+            &format!("→ {}", words::more_remedies(left, code, lang)),
+        );
     }
 }

@@ -20,6 +20,10 @@ use crate::registry::{Address, Class, DialAddr, Host, classify, parse};
 const SLOW: Duration = Duration::from_millis(200);
 /// Longer names that are named, of one service.
 const LONGER: usize = 3;
+/// Of so few names all are told where none is near.
+const FEW: usize = 5;
+/// Shorter names say nothing by standing in another.
+const SHORTEST: usize = 3;
 /// Addresses registered no more that are looked at, of one service.
 const GONE: usize = 16;
 
@@ -31,6 +35,7 @@ pub(super) fn registries(places: &[Place], surveys: &[(usize, Survey)]) -> Vec<R
         .map(|(place, survey)| RegistryReport {
             name: place.name.clone(),
             kind: place.kind,
+            whence: place.whence.clone(),
             members: survey.members.clone(),
             findings: registry(place, survey),
             unread: survey.failed.is_some() && survey.services.is_empty(),
@@ -143,14 +148,29 @@ pub(crate) fn missing(place: &Place, survey: &Survey, seen: &ServiceSeen) -> Opt
 
 fn no_service(place: &Place, survey: &Survey, seen: &ServiceSeen) -> What {
     let names = survey.names.iter().map(|it| &**it);
-    let near = nearest(&seen.name, names).and_then(|it| survey.names.get(it));
+    let near = nearest(&seen.name, names.clone()).or_else(|| containing(&seen.name, names));
+    let near = near.and_then(|it| survey.names.get(it));
     let known = survey.names_unread.is_none();
+    let few = near.is_none() && survey.names.len() <= FEW;
     What::NoService {
         prefix: place.prefix.clone(),
         services: known.then_some(survey.names.len()),
         nearest: near.cloned(),
+        names: match few {
+            true => survey.names.iter().cloned().collect(),
+            false => Vec::new(),
+        },
         elsewhere: survey.elsewhere.clone(),
     }
+}
+
+/// The shortest name that holds this one, or is held by it: `shop.item` of `item`.
+fn containing<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let holds = |it: &&str| {
+        let shorter = it.len().min(name.len());
+        shorter >= SHORTEST && (it.contains(name) || name.contains(*it))
+    };
+    names.filter(holds).min_by_key(|it| it.len())
 }
 
 /// The names that this one begins, if it is a name there.

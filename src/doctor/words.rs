@@ -20,15 +20,42 @@ macro_rules! say {
 
 pub(crate) use say;
 
+mod entry;
 mod whole;
 
+pub use entry::{beyond, counts, more_remedies, proof};
 pub use whole::{unread, whole};
+
+/// What a probe says of answers that are no exceptions.
+const NO_EXCEPTION: &str = "a reply, and no exception";
+const ONLY_BYTES: &str = "bytes in one of Thrift's protocols";
+/// Longer texts of a registry are cut.
+const LONGEST: usize = 120;
+
+/// The beginning of a text that others wrote, if it is long.
+#[must_use]
+pub fn short(text: &str) -> String {
+    cut(text, LONGEST)
+}
+
+/// The same of a sentence with such texts in it.
+#[must_use]
+pub fn sentence(text: &str) -> String {
+    cut(text, 3 * LONGEST)
+}
+
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
 
 /// What `doctor` does, said before anything else.
 #[must_use]
 pub fn opening(plan: &Plan, lang: Lang) -> String {
     let method = crate::probe::NO_SUCH_METHOD;
-    match plan.call {
+    let mut text = match plan.call {
         false => say!(
             lang,
             "Tries each registered address from here. Nothing is changed, no call is sent.",
@@ -36,12 +63,22 @@ pub fn opening(plan: &Plan, lang: Lang) -> String {
         ),
         true => say!(
             lang,
-            "Tries each registered address from here. Nothing is changed; each server is sent one call of {method}, a \
-             method that cannot exist, which a generic server sees.",
-            "从本机逐个尝试每个已注册的地址。不修改任何东西；会向每个服务端发送一次 {method} 调用，这个方法不可能存在，\
-             但泛化服务端会看到它。",
+            "Tries each registered address from here. Nothing is changed; each server is sent a call of {method}, a \
+             method that cannot exist, which a generic server sees: up to three while it gives no answer (framed, \
+             TTHeader, buffered).",
+            "从本机逐个尝试每个已注册的地址。不修改任何东西；会向每个服务端发送 {method} 调用，这个方法不可能存在，但泛化服\
+             务端会看到它：没有回答时最多发三次（framed、TTHeader、buffered）。",
         ),
+    };
+    if let Some(held) = plan.idle {
+        let held = human(held);
+        text += &say!(
+            lang,
+            " A connection to each is held idle for {held}.",
+            "还会与每个服务端保持一条空闲连接 {held}。",
+        );
     }
+    text
 }
 
 /// The last line.
@@ -52,11 +89,23 @@ pub fn closing(sum: &Summary, code: Option<Code>, lang: Lang) -> String {
         services,
         reachable,
         wrong,
+        missing,
+        others,
         exit,
     } = sum;
     let unknown = registrations - reachable - wrong;
     let mut text = match lang {
-        _ if *exit == BLIND => say!(lang, "could not look", "无法检查"),
+        _ if *exit == BLIND => say!(
+            lang,
+            "could not look: no registry could be read",
+            "无法检查：没有一个注册中心可以读取"
+        ),
+        Lang::En if *registrations == 0 && *missing > 0 => {
+            format!("{} not found", count(*missing, "service"))
+        }
+        Lang::Zh if *registrations == 0 && *missing > 0 => {
+            format!("{missing} 个服务没有找到")
+        }
         Lang::En => format!(
             "{} of {}: {reachable} reachable, {wrong} wrong",
             count(*registrations, "registration"),
@@ -68,6 +117,18 @@ pub fn closing(sum: &Summary, code: Option<Code>, lang: Lang) -> String {
     };
     if unknown > 0 {
         text += &say!(lang, ", {unknown} unknown", "，{unknown} 个不确定");
+    }
+    if *missing > 0 && *registrations > 0 {
+        text += &match lang {
+            Lang::En => format!(", {} not found", count(*missing, "service")),
+            Lang::Zh => format!("，{missing} 个服务没有找到"),
+        };
+    }
+    if *others > 0 && *exit != BLIND {
+        text += &match lang {
+            Lang::En => format!(", {} as a whole", count(*others, "finding")),
+            Lang::Zh => format!("，另有 {others} 个针对整体的问题"),
+        };
     }
     if let Some(code) = code {
         text += &say!(
@@ -228,7 +289,16 @@ pub fn evidence(code: Code, seen: &Seen, lang: Lang) -> Option<String> {
     Some(match code {
         Code::P01 | Code::P02 | Code::P03 | Code::P04 | Code::R19 => connect(&seen.connect, lang),
         Code::P05 | Code::P06 | Code::P07 | Code::P11 => spoke(seen.spoke.as_ref()?, lang),
-        Code::P08 | Code::P10 => called(seen.call.as_ref()?, lang),
+        Code::P10 => match seen.call.as_ref()? {
+            // Who answers otherwise than with an exception does not say that it knows no such method.
+            Called::Answered(..) if !is_exception(seen) => say!(
+                lang,
+                "it answers calls, with a reply that is no exception",
+                "它会回答调用，回复不是异常",
+            ),
+            call => called(call, lang),
+        },
+        Code::P08 => called(seen.call.as_ref()?, lang),
         Code::P09 => idle(seen.idle?, lang),
         Code::P12 => {
             let Connect::Open(took) = seen.connect else {
@@ -243,6 +313,13 @@ pub fn evidence(code: Code, seen: &Seen, lang: Lang) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+fn is_exception(seen: &Seen) -> bool {
+    match &seen.call {
+        Some(Called::Answered(_, said)) => said != NO_EXCEPTION && said != ONLY_BYTES,
+        _ => false,
+    }
 }
 
 fn spoke(spoke: &Spoke, lang: Lang) -> String {
@@ -270,8 +347,8 @@ fn called(called: &Called, lang: Lang) -> String {
             let took = human(*took);
             say!(
                 lang,
-                "it took the call and gave no answer within {took}",
-                "它接收了调用，但 {took} 内没有回答",
+                "of up to three calls (framed, TTHeader, buffered) it answered none, each within {took}",
+                "最多三次调用（framed、TTHeader、buffered），每次 {took} 内都没有回答",
             )
         }
         Called::Closed => say!(

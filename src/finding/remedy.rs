@@ -32,6 +32,8 @@ pub struct Subject<'a> {
     pub etcd: Option<&'a str>,
     /// What stands before the names of the services there; `None`: registry-etcd's own.
     pub own_prefix: Option<&'a str>,
+    /// Its entry has no lease: nothing but a person takes it away.
+    pub no_lease: bool,
     /// Of a finding about etcd: which step failed, where that is known.
     pub step: &'a str,
     /// `R13`: the nearest name there is.
@@ -76,6 +78,11 @@ pub fn remedies(code: Code, subject: &Subject<'_>, lang: Lang) -> Vec<Remedy> {
         .into_iter()
         .chain(general)
         .collect();
+    if code == Code::R12 && subject.no_lease {
+        // Nobody renews what has no lease, and nothing but this takes it away.
+        let is_kept = |it: &Remedy| !it.paste.as_ref().is_some_and(|it| it.contains(" del "));
+        found.sort_by_key(is_kept);
+    }
     found.truncate(MOST);
     if let (true, Some(ip)) = (subject.here, subject.host) {
         say_where(&mut found, ip, lang);

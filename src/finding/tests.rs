@@ -94,9 +94,11 @@ fn what_is_to_be_pasted_is_the_same_in_both_languages() {
 
 #[test]
 fn a_code_is_read_in_any_case_and_a_wrong_one_is_told_the_nearest() {
-    assert_eq!("r02".parse(), Ok(Code::R02));
+    for word in ["r02", "R2", "r2"] {
+        assert_eq!(word.parse(), Ok(Code::R02));
+    }
+    assert_eq!("P1".parse(), Ok(Code::P01));
     let cases = [
-        ("R2", ", the nearest: R02, R12, R20; "),
         ("R99", ", the nearest: R09, R19; "),
         ("02", ", the nearest: R02, P02, E02; "),
         ("P011", ", the nearest: P01, P11; "),

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Resolution;
+use crate::doctor::report::Whole;
 use crate::doctor::words;
 use crate::endpoint::{Chance, Step};
 use crate::finding::{Code, Lang};
@@ -21,7 +22,11 @@ pub struct Json<'a> {
     not_dialled: Vec<Left<'a>>,
     findings: Vec<Finding>,
     why: Option<&'a str>,
+    listeners: Vec<&'a str>,
+    notes: Vec<String>,
     exit: u8,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    also: Vec<Json<'a>>,
 }
 
 #[derive(Serialize)]
@@ -41,6 +46,8 @@ struct One<'a> {
     address: Option<&'a str>,
     key: Option<&'a str>,
     rewritten_by: Option<&'a str>,
+    code: Option<Code>,
+    why: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -63,15 +70,32 @@ struct Left<'a> {
 struct Finding {
     code: Option<Code>,
     said: String,
+    remedies: Vec<Help>,
+}
+
+#[derive(Serialize)]
+struct Help {
+    what: String,
+    paste: Option<String>,
 }
 
 impl<'a> Json<'a> {
+    /// Of all answers, the first with the others in it.
+    #[must_use]
+    pub fn of(all: &'a [Resolution], lang: Lang) -> Option<Self> {
+        let mut all = all.iter().map(|it| Self::new(it, lang));
+        let mut first = all.next()?;
+        first.also = all.collect();
+        Some(first)
+    }
+
     /// Of a resolution, in a language.
     #[must_use]
     pub fn new(it: &'a Resolution, lang: Lang) -> Self {
         let findings = it.missing.iter().map(|whole| Finding {
             code: whole.code,
             said: words::whole(&it.service, whole, lang),
+            remedies: help(it, whole, lang),
         });
         let unreadable = it.skipped.iter().map(|(key, code, why)| Left {
             address: None,
@@ -91,9 +115,21 @@ impl<'a> Json<'a> {
             not_dialled: it.not_dialled().map(Left::new).chain(unreadable).collect(),
             findings: findings.collect(),
             why: it.stranded.as_deref(),
+            listeners: it.listeners.iter().map(|it| &**it).collect(),
+            notes: super::words::notes(it, lang),
             exit: it.exit(),
+            also: Vec::new(),
         }
     }
+}
+
+fn help(it: &Resolution, whole: &Whole, lang: Lang) -> Vec<Help> {
+    let all = it.about().of_whole(whole, lang).into_iter();
+    let all = all.map(|it| Help {
+        what: it.what,
+        paste: it.paste,
+    });
+    all.collect()
 }
 
 impl<'a> Rule<'a> {
@@ -119,6 +155,8 @@ impl<'a> One<'a> {
             address: shown.map(|it| &*it.instance.address),
             key: shown.map(|it| &*it.instance.key),
             rewritten_by: rule.map(|it| &*it.rule),
+            code: shown.and_then(|it| it.code),
+            why: shown.map(|it| &*it.why).filter(|it| !it.is_empty()),
         }
     }
 }

@@ -2,29 +2,55 @@
 
 use super::{Resolution, words};
 use crate::doctor::page::{Colour, Page};
-use crate::doctor::words::whole;
+use crate::doctor::words::{short, whole};
 use crate::endpoint::Chance;
-use crate::finding::{Lang, plain};
+use crate::finding::remedy::Remedy;
+use crate::finding::{Code, Lang, plain};
 use crate::registry::Shown;
 
 /// Lines of one list, at most.
 const LINES: usize = 200;
 
-/// All of it, in so many columns.
+/// All answers, in so many columns.
 #[must_use]
-pub fn render(it: &Resolution, lang: Lang, colour: bool, width: usize) -> String {
+pub fn render(all: &[Resolution], lang: Lang, colour: bool, width: usize) -> String {
     let mut page = Page::new(width, colour);
+    for (nth, it) in all.iter().enumerate() {
+        if nth > 0 {
+            page.blank();
+        }
+        if all.len() > 1 {
+            page.wrapped(0, &words::listeners(it, lang));
+        }
+        one(&mut page, it, lang);
+    }
+    page.finish()
+}
+
+fn one(page: &mut Page, it: &Resolution, lang: Lang) {
     let (endpoints, all) = (it.choice.endpoints.len(), it.shown.len() + it.skipped.len());
     let head = words::resolved(&it.service, &it.registry, endpoints, all, lang);
     page.coloured(0, Colour::Head, &head);
     if let Some(missing) = &it.missing {
         let said = whole(&it.service, missing, lang);
         page.marked(Colour::Bad, "✗", &missing.headed(&said));
+        remedies(page, &it.about().of_whole(missing, lang));
     }
-    way(&mut page, it, lang);
+    for note in words::notes(it, lang) {
+        page.marked(Colour::Dim, "·", &note);
+    }
+    way(page, it, lang);
     for chance in it.choice.endpoints.iter().take(LINES) {
-        let mark = if chance.share > 0.0 { "✓" } else { "·" };
-        page.marked(Colour::Good, mark, &endpoint(it, chance, lang));
+        let doubt = it.behind(&chance.endpoint).and_then(doubt);
+        let (colour, mark) = match doubt {
+            Some(_) => (Colour::Bad, "!"),
+            None if chance.share > 0.0 => (Colour::Good, "✓"),
+            None => (Colour::Good, "·"),
+        };
+        page.marked(colour, mark, &endpoint(it, chance, lang));
+        if let Some(code) = doubt {
+            page.wrapped(6, &words::used(code, it.is_allowed, lang));
+        }
     }
     let others: Vec<&Shown> = it.for_others().collect();
     if !others.is_empty() {
@@ -33,11 +59,26 @@ pub fn render(it: &Resolution, lang: Lang, colour: bool, width: usize) -> String
     for shown in others.into_iter().take(LINES) {
         let tags = shown.instance.tags.iter();
         let tags: Vec<String> = tags.map(|(tag, value)| format!("{tag}={value}")).collect();
-        let text = format!("{}  {}", shown.before_and_after(), tags.join(" "));
-        page.marked(Colour::Dim, "·", plain(&text).trim_end());
+        let address = plain(&shown.before_and_after()).into_owned();
+        let text = format!("{}  {}", short(&address), plain(&tags.join(" ")));
+        page.marked(Colour::Dim, "·", text.trim_end());
     }
-    not_dialled(&mut page, it, lang);
-    page.finish()
+    not_dialled(page, it, lang);
+}
+
+/// What is held against a registration that is used all the same.
+fn doubt(shown: &Shown) -> Option<Code> {
+    let codes = shown.code.iter().chain(&shown.more);
+    codes.copied().find(|it| !it.is_note())
+}
+
+fn remedies(page: &mut Page, all: &[Remedy]) {
+    for it in all {
+        page.hanging(4, 2, &format!("→ {}", it.what));
+        for line in it.paste.iter().flat_map(|it| it.lines()) {
+            page.pasted(8, line);
+        }
+    }
 }
 
 /// Why the call goes where it goes.
@@ -47,7 +88,7 @@ fn way(page: &mut Page, it: &Resolution, lang: Lang) {
         page.wrapped(2, &plain(&words::rule(step, lang)));
     }
     if let Some(stranded) = &it.stranded {
-        page.marked(Colour::Bad, "✗", &plain(stranded));
+        page.marked(Colour::Bad, "✗", &words::unused(None, stranded, lang));
     } else if !choice.rules.is_empty() && choice.is_base {
         page.wrapped(2, words::baseline(lang));
     }
@@ -61,14 +102,14 @@ fn endpoint(it: &Resolution, chance: &Chance, lang: Lang) -> String {
     let share = words::share(chance.share, lang);
     let mut text = format!(
         "{share}  {}  {}",
-        chance.endpoint.name,
+        short(&plain(&chance.endpoint.name)),
         words::weight(chance.weight, lang)
     );
     let shown = it.behind(&chance.endpoint);
     if let Some(shown) =
         shown.filter(|it| it.rewritten.is_some() || it.instance.address != *chance.endpoint.name)
     {
-        text += &format!("  ({})", plain(&shown.before_and_after()));
+        text += &format!("  ({})", short(&plain(&shown.before_and_after())));
     }
     text
 }
@@ -84,7 +125,7 @@ fn not_dialled(page: &mut Page, it: &Resolution, lang: Lang) {
         page.wrapped(0, words::not_dialled(lang));
     }
     for (address, code, why) in all.into_iter().take(LINES) {
-        let code = code.map_or(String::new(), |it| format!("{it}: "));
-        page.marked(Colour::Bad, "✗", &plain(&format!("{address}  {code}{why}")));
+        let (address, why) = (short(&plain(&address)), words::unused(code, why, lang));
+        page.marked(Colour::Bad, "✗", &format!("{address}  {why}"));
     }
 }

@@ -1,8 +1,9 @@
 //! What `resolve` says, in both languages.
 
-use crate::doctor::words::say;
+use super::Resolution;
+use crate::doctor::words::{say, sentence};
 use crate::endpoint::Step;
-use crate::finding::{Lang, plain};
+use crate::finding::{Code, Lang, plain};
 
 /// The headline of `resolve`.
 pub(super) fn resolved(
@@ -33,6 +34,61 @@ pub(super) fn rule(step: &Step, lang: Lang) -> String {
         (0, false) => text + &say!(lang, "; fallback = false", "；fallback = false"),
         _ => text,
     }
+}
+
+/// What is worth knowing beside the answer.
+pub(super) fn notes(it: &Resolution, lang: Lang) -> Vec<String> {
+    let faults = it.notes.iter().map(|note| {
+        let note = plain(note);
+        say!(lang, "not read: {note}", "没有读到：{note}")
+    });
+    let service = plain(&it.service);
+    let unseen = it.unseen.iter().map(|key| {
+        let key = plain(key);
+        say!(
+            lang,
+            "{key}: no rule of {service} looks at it",
+            "{key}：{service} 没有任何规则看它",
+        )
+    });
+    faults.chain(unseen).collect()
+}
+
+/// The listeners that look there.
+pub(super) fn listeners(it: &Resolution, lang: Lang) -> String {
+    let names: Vec<_> = it.listeners.iter().map(|it| plain(it)).collect();
+    let names = names.join(", ");
+    say!(lang, "at listener {names}:", "监听器 {names}：")
+}
+
+/// Why a registration is not used. The reason comes as a running tidegate says it.
+pub(super) fn unused(code: Option<Code>, why: &str, lang: Lang) -> String {
+    let why = sentence(&plain(why));
+    match (code, lang) {
+        (None, Lang::En) => why,
+        (None, Lang::Zh) => format!("原文：{why}"),
+        (Some(code), Lang::En) => format!("{code}: {why}"),
+        (Some(code), Lang::Zh) => format!("{code}：{}（原文：{why}）", code.text(lang).cause),
+    }
+}
+
+/// What is held against a registration that is used all the same, and why it is.
+pub(super) fn used(code: Code, is_allowed: bool, lang: Lang) -> String {
+    let cause = code.text(lang).cause;
+    let because = match code {
+        Code::R02 | Code::R03 if is_allowed => say!(
+            lang,
+            "; used since suspicious = \"allow\"",
+            "；因为 suspicious = \"allow\"，仍会使用",
+        ),
+        Code::R02 | Code::R03 => say!(
+            lang,
+            "; used because nothing else is registered",
+            "；因为没有注册别的地址，仍会使用",
+        ),
+        _ => String::new(),
+    };
+    say!(lang, "{code}: {cause}{because}", "{code}：{cause}{because}")
 }
 
 /// No lane takes it.

@@ -146,3 +146,66 @@ async fn a_reader_that_goes_is_no_failure() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(output.stderr.is_empty(), "{output:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_wrong_ones_the_findings_are_counted_and_each_set_is_shown() {
+    let etcd = Etcd::start().await;
+    for host in 1..=60 {
+        let address = format!("0.0.0.0:{host}");
+        etcd.register_for(PREFIX, "item", &address, 60).await;
+    }
+    let long = format!("x{}:", "y".repeat(5000));
+    for (key, address) in [("a", "169.254.169.254:80"), ("b", &long)] {
+        let value = serde_json::json!({ "network": "tcp", "address": address, "weight": 10 });
+        etcd.put(&format!("{PREFIX}/item/{key}"), &value.to_string())
+            .await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let answer = run(&folder, &["doctor", "item", "--etcd", &etcd.url()]).await;
+    for part in [
+        "60 × R01, ",
+        "R14 a cloud's metadata",
+        "R07 an address",
+        "yyy…",
+    ] {
+        assert!(answer.out.contains(part), "{part}: {answer:?}");
+    }
+    assert!(!answer.out.contains(&"y".repeat(200)), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_asked_beyond_a_connect_is_told_of_the_healthy_too() {
+    let server = Server::start(Act::Echo).await.unwrap();
+    let etcd = etcd_with(&server.address().to_string()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["doctor", "--etcd", &etcd.url(), "--call", "--idle=20ms"];
+    let answer = run(&folder, &args).await;
+    assert_eq!(answer.code, 0, "{answer:?}");
+    let text = answer.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "up to three while it gives no answer",
+        "held idle for 20ms",
+        "answers calls stayed open for 20ms",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_strangers_port_here_does_not_make_this_host_the_instances() {
+    let etcd = Etcd::start_everywhere().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let redis = b"-ERR unknown command\r\n";
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, redis).await;
+        }
+    });
+    etcd.register_for(PREFIX, "item", &address, 60).await;
+    let folder = tempfile::tempdir().unwrap();
+    let answer = run(&folder, &["doctor", "--etcd", &etcd.url(), "--json"]).await;
+    let pasted = answer.out.matches("ParseIP").count();
+    let unfilled = answer.out.matches("ParseIP(\\\"HOST_IP").count();
+    assert_eq!(pasted, unfilled, "{answer:?}");
+}

@@ -4,7 +4,7 @@ use scripted::{Act, Server, free};
 
 use crate::ask::{PREFIX, codes, doctor, run, whole};
 use crate::etcd::Etcd;
-use crate::process::{listener, service};
+use crate::process::{Tidegate, listener, service};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_etcd_that_is_away_cannot_be_looked_at() {
@@ -114,12 +114,12 @@ async fn an_etcd_without_services_and_one_without_the_right_to_list_are_said() {
 async fn what_makes_no_sense_is_usage() {
     let folder = tempfile::tempdir().unwrap();
     for args in [
-        &["doctor"][..],
-        &["doctor", "a/b", "--etcd", "http://127.0.0.1:1"],
+        &["doctor", "a/b", "--etcd", "http://127.0.0.1:1"][..],
         &["doctor", "--etcd", "127.0.0.1:1"],
         &["doctor", "--timeout", "0s", "--etcd", "http://127.0.0.1:1"],
         &["doctor", "--recent", "--call"],
-        &["doctor", "--admin", "127.0.0.1:1"],
+        &["doctor", "--admin", "127.0.0.1:1", "-c", "t.toml"],
+        &["doctor", "--idle", "1s", "--etcd", "http://127.0.0.1:1"],
         &["resolve"],
         &[
             "resolve",
@@ -129,7 +129,6 @@ async fn what_makes_no_sense_is_usage() {
             "--etcd",
             "http://127.0.0.1:1",
         ],
-        &["resolve", "item"],
     ] {
         let answer = run(&folder, args).await;
         assert_eq!(answer.code, 2, "{args:?}: {answer:?}");
@@ -138,4 +137,53 @@ async fn what_makes_no_sense_is_usage() {
             "{answer:?}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_config_a_running_one_is_asked_for_its_own() {
+    let server = Server::start(Act::Echo).await.unwrap();
+    let config = listener("item", free(), "item") + &service("item", &[server.address()], "");
+    let proxy = tokio::task::block_in_place(|| Tidegate::start(&config));
+    let admin = proxy.admin.to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let answer = run(&folder, &["doctor", "--admin", &admin]).await;
+    assert_eq!(answer.code, 0, "{answer:?}");
+    let said = format!("As the tidegate at {admin} is configured.");
+    assert!(answer.err.contains(&said), "{answer:?}");
+    assert!(answer.out.contains("item (config)"), "{answer:?}");
+    let answer = run(&folder, &["resolve", "item", "--json", "--admin", &admin]).await;
+    let dials = &answer.json()["endpoints"][0]["dials"];
+    assert_eq!(*dials, server.address().to_string(), "{answer:?}");
+    let nobody = free().to_string();
+    let answer = run(&folder, &["doctor", "--admin", &nobody]).await;
+    assert_eq!(answer.code, 3, "{answer:?}");
+    for way in ["-c FILE", "--etcd URL", "--admin ADDR"] {
+        assert!(answer.err.contains(way), "{way}: {answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_line_agrees_with_the_exit_code() {
+    let etcd = Etcd::start().await;
+    let server = Server::start(Act::Echo).await.unwrap();
+    etcd.register_for(PREFIX, "shop.item", &server.address().to_string(), 60)
+        .await;
+    let folder = tempfile::tempdir().unwrap();
+    let missing = run(&folder, &["doctor", "stock", "--etcd", &etcd.url()]).await;
+    assert_eq!(missing.code, 1, "{missing:?}");
+    assert!(missing.out.contains("\n1 service not found"), "{missing:?}");
+    assert!(missing.out.contains("`shop.item`\n"), "{missing:?}");
+    let nearest = run(&folder, &["doctor", "item", "--etcd", &etcd.url()]).await;
+    assert!(nearest.out.contains("`shop.item`"), "{nearest:?}");
+    assert!(!nearest.out.contains("prefix ="), "{nearest:?}");
+    let url = format!("http://{}", free());
+    let blind = run(&folder, &["doctor", "--etcd", &url]).await;
+    assert_eq!(blind.code, 3, "{blind:?}");
+    let said = "could not look: no registry could be read";
+    assert!(blind.out.contains(said), "{blind:?}");
+    assert_eq!(
+        blind.out.matches("refuses the connection").count(),
+        1,
+        "{blind:?}"
+    );
 }

@@ -113,3 +113,80 @@ async fn a_service_that_is_not_there_is_nothing_and_a_registry_that_is_not_there
     assert_eq!(answer.code, 3, "{answer:?}");
     assert!(answer.err.contains("E01"), "{answer:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_loopback_address_that_is_used_for_want_of_others_is_marked() {
+    let etcd = Etcd::start().await;
+    etcd.register(PREFIX, "item", "127.0.0.1:8890").await;
+    let folder = tempfile::tempdir().unwrap();
+    let url = etcd.url();
+    let text = run(&folder, &["resolve", "item", "--etcd", &url]).await;
+    assert_eq!(text.code, 0, "{text:?}");
+    let said = text.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    let marked = "finds itself; used because nothing else is registered";
+    assert!(said.contains(marked), "{text:?}");
+    let json = run(&folder, &["resolve", "item", "--etcd", &url, "--json"]).await;
+    assert_eq!(json.json()["endpoints"][0]["code"], "R02", "{json:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_is_looked_up_where_each_listener_would_and_nowhere_else() {
+    let (near, far) = (Etcd::start().await, Etcd::start().await);
+    near.register(PREFIX, "item", "198.51.100.1:1").await;
+    far.register(PREFIX, "item", "198.51.100.2:1").await;
+    let folder = tempfile::tempdir().unwrap();
+    let registry = |name: &str, url: String| {
+        format!("[[registry]]\nname = '{name}'\nkind = 'etcd'\nendpoints = ['{url}']\n")
+    };
+    let listener = |name: &str, registry: &str| {
+        let listen = free();
+        format!("[[listener]]\nname = '{name}'\nlisten = '{listen}'\nregistry = '{registry}'\n")
+    };
+    let registries = registry("near", near.url()) + &registry("far", far.url());
+    let config = format!(
+        "{registries}{}{}",
+        listener("b", "far"),
+        listener("a", "near")
+    );
+    std::fs::write(folder.path().join("two.toml"), &config).unwrap();
+    let answer = run(&folder, &["resolve", "item", "-c", "two.toml", "--json"]).await;
+    let json = answer.json();
+    assert_eq!(dials(&json)[0].0, "198.51.100.2:1", "{json:#}");
+    assert_eq!(json["listeners"][0], "b");
+    assert_eq!(dials(&json["also"][0])[0].0, "198.51.100.1:1", "{json:#}");
+    std::fs::write(
+        folder.path().join("one.toml"),
+        registries + &listener("b", "far"),
+    )
+    .unwrap();
+    drop(near);
+    let answer = run(&folder, &["resolve", "item", "-c", "one.toml"]).await;
+    assert_eq!(answer.code, 0, "{answer:?}");
+    assert!(answer.out.contains("198.51.100.2:1"), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unknown_service_is_told_so_with_remedies_and_no_word_of_lanes() {
+    let (_etcd, folder) = scene().await;
+    let args = ["resolve", "itme", "-c", "t.toml", "--with", "bogus=1"];
+    let answer = run(&folder, &args).await;
+    assert_eq!(answer.code, 1, "{answer:?}");
+    assert!(answer.out.contains("Ask for item"), "{answer:?}");
+    assert!(!answer.out.contains("lane"), "{answer:?}");
+    assert!(
+        answer.out.contains("bogus: no rule of itme looks at it"),
+        "{answer:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn resolve_speaks_chinese_and_quotes_what_it_does_not_say_itself() {
+    let (_etcd, folder) = scene().await;
+    let answer = run(
+        &folder,
+        &["resolve", "item", "-c", "t.toml", "--lang", "zh"],
+    )
+    .await;
+    assert!(answer.out.contains("R02：回环地址"), "{answer:?}");
+    assert!(answer.out.contains("（原文：avoided"), "{answer:?}");
+}

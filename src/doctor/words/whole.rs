@@ -1,5 +1,7 @@
 //! What is said of a service or of a registry as a whole.
 
+use std::sync::Arc;
+
 use super::count;
 use crate::doctor::report::{What, Whole};
 use crate::finding::{Lang, plain};
@@ -9,36 +11,41 @@ use crate::registry::survey::Elsewhere;
 /// What was seen of a service or a registry as a whole; of a registry, `service` is empty.
 #[must_use]
 pub fn whole(service: &str, whole: &Whole, lang: Lang) -> String {
+    let asked = service;
     let service = plain(service);
     match &whole.what {
         What::NoService {
             prefix,
             services,
             nearest,
-            elsewhere,
+            names,
+            ..
         } => {
             let mut text = none_called(&service, prefix.as_deref(), *services, lang);
             if let Some(nearest) = nearest {
                 let nearest = plain(nearest);
                 text += &say!(lang, "; nearest: `{nearest}`", "；最接近的是 `{nearest}`");
             }
-            text + &elsewhere_in(elsewhere, lang)
+            if !names.is_empty() {
+                let names = quoted(names);
+                text += &say!(lang, "; there are {names}", "；现有 {names}");
+            }
+            text + &elsewhere_in(&whole.what.elsewhere(asked), lang)
         }
         What::Empty => say!(
             lang,
             "`{service}` is there and has no instance",
             "`{service}` 存在，但没有任何实例",
         ),
-        What::Nothing { prefix, elsewhere } => {
+        What::Nothing { prefix, .. } => {
             let at = prefix
                 .as_deref()
                 .map_or(String::new(), |it| under(it, lang));
             let text = say!(lang, "no service is registered{at}", "{at}没有注册任何服务");
-            text + &elsewhere_in(elsewhere, lang)
+            text + &elsewhere_in(&whole.what.elsewhere(asked), lang)
         }
         What::Begins(longer) => {
-            let longer: Vec<String> = longer.iter().map(|it| format!("`{}`", plain(it))).collect();
-            let longer = longer.join(", ");
+            let longer = quoted(longer);
             say!(
                 lang,
                 "`{service}` begins {longer}: a Kitex client of `{service}` gets its instances as well",
@@ -111,6 +118,11 @@ fn chinese(step: &'static str) -> &'static str {
     }
 }
 
+fn quoted(names: &[Arc<str>]) -> String {
+    let names: Vec<String> = names.iter().map(|it| format!("`{}`", plain(it))).collect();
+    names.join(", ")
+}
+
 fn none_called(service: &str, prefix: Option<&str>, services: Option<usize>, lang: Lang) -> String {
     let at = prefix.map_or(String::new(), |it| under(it, lang));
     match (services, lang) {
@@ -133,8 +145,8 @@ fn under(prefix: &str, lang: Lang) -> String {
     }
 }
 
-fn elsewhere_in(elsewhere: &[Elsewhere], lang: Lang) -> String {
-    let one = |it: &Elsewhere| {
+fn elsewhere_in(elsewhere: &[&Elsewhere], lang: Lang) -> String {
+    let one = |it: &&Elsewhere| {
         let (service, at) = (plain(&it.service), under(&it.prefix, lang));
         say!(lang, "`{service}`{at}", "{at}有 `{service}`")
     };

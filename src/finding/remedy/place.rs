@@ -79,15 +79,19 @@ impl<'a> Place<'a> {
     }
 }
 
+/// Bytes of what is pasted: more than a key with the longest name and a host name in it.
+const LONGEST: usize = 640;
+
 fn is_of_a_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
 /// Whether a text of a registry's may stand in a command, a program or a config without meaning anything there: no
-/// blank, no quote, nothing that a shell expands, and no dash in front that would make it an option.
+/// blank, no quote, nothing that a shell expands, and no dash in front that would make it an option. What is too long to
+/// be meant is not pasted either.
 pub(super) fn is_safe(text: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || ".:[]-_%/".contains(c);
-    !text.is_empty() && !text.starts_with('-') && text.chars().all(is_plain)
+    (1..=LONGEST).contains(&text.len()) && !text.starts_with('-') && text.chars().all(is_plain)
 }
 
 /// Of `HOST:PORT`, `[IPV6]:PORT`, or a URL.
@@ -109,7 +113,7 @@ fn host_and_port(address: &str) -> (Option<&str>, Option<u16>) {
 }
 
 fn is_host(text: &str) -> bool {
-    !text.is_empty() && !text.starts_with('-') && !text.contains(['/', '[', ']'])
+    (1..=LONGEST).contains(&text.len()) && !text.starts_with('-') && !text.contains(['/', '[', ']'])
 }
 
 fn path(address: &str) -> Option<&str> {

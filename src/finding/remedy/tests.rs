@@ -381,3 +381,14 @@ fn a_name_that_does_not_resolve_is_told_nothing_of_firewalls() {
         assert_eq!(remedies(Code::E01, &port, lang).len(), 3);
     }
 }
+
+#[test]
+fn an_entry_without_a_lease_that_nobody_answers_for_is_to_be_deleted_first() {
+    let subject = Subject {
+        no_lease: true,
+        ..subject()
+    };
+    assert!(pasted(Code::R12, &subject)[0].starts_with("etcdctl del "));
+    let first = &remedies(Code::R12, &subject, Lang::En)[0];
+    assert!(first.what.starts_with("Delete the entry"), "{first:?}");
+}

@@ -1,0 +1,91 @@
+//! What is said of one registration beside its findings' own words.
+
+use std::fmt::Write as _;
+
+use super::{evidence, idle, sentence, short};
+use crate::doctor::report::Entry;
+use crate::finding::{Code, Lang, plain};
+use crate::outcome::human;
+use crate::probe::{Called, Idle, Seen};
+
+/// What was asked for beyond a connect, and went well: `answers calls`, `stayed open for 6s`.
+#[must_use]
+pub fn beyond(seen: &Seen, lang: Lang) -> Vec<String> {
+    let called = match &seen.call {
+        Some(Called::Answered(..)) => Some(say!(lang, "answers calls", "会回答调用")),
+        _ => None,
+    };
+    let idle = match seen.idle {
+        Some(Idle::Open(after)) => {
+            let after = human(after);
+            Some(say!(
+                lang,
+                "stayed open for {after}",
+                "空闲 {after} 仍然打开"
+            ))
+        }
+        Some(it @ Idle::Closed(_)) => Some(idle(it, lang)),
+        None => None,
+    };
+    called.into_iter().chain(idle).collect()
+}
+
+/// What proves a finding of this registration: what was seen, or what is wrong with what is registered.
+#[must_use]
+pub fn proof(entry: &Entry, code: Code, lang: Lang) -> Option<String> {
+    let seen = entry.seen.as_ref();
+    let seen = seen.and_then(|it| evidence(code, it, lang));
+    seen.or_else(|| of_what_is_registered(entry, code, lang))
+}
+
+fn of_what_is_registered(entry: &Entry, code: Code, lang: Lang) -> Option<String> {
+    let shown = &entry.shown;
+    match code {
+        Code::R08 => {
+            let key = short(&plain(&entry.instance().key));
+            Some(say!(lang, "the key is {key}", "键是 {key}"))
+        }
+        Code::R07 | Code::R15 | Code::R17 if shown.code == Some(code) && !shown.why.is_empty() => {
+            let why = sentence(&plain(&shown.why));
+            Some(say!(lang, "{why}", "原文：{why}"))
+        }
+        _ => None,
+    }
+}
+
+/// How many registrations each finding is held against: `4,999 × P01, 1 × P05`.
+#[must_use]
+pub fn counts(entries: &[&Entry]) -> String {
+    let mut counts: Vec<(Code, usize)> = Vec::new();
+    let codes = entries.iter().flat_map(|it| &it.codes);
+    for code in codes.filter(|it| !it.is_note()) {
+        match counts.iter_mut().find(|(it, _)| it == code) {
+            Some((_, n)) => *n += 1,
+            None => counts.push((*code, 1)),
+        }
+    }
+    counts.sort_by_key(|(code, n)| (std::cmp::Reverse(*n), *code));
+    let mut text = String::new();
+    for (nth, (code, n)) in counts.into_iter().enumerate() {
+        let comma = if nth > 0 { ", " } else { "" };
+        let _ = write!(text, "{comma}{} × {code}", thousands(n));
+    }
+    text
+}
+
+fn thousands(n: usize) -> String {
+    match n {
+        0..1000 => n.to_string(),
+        _ => format!("{},{:03}", thousands(n / 1000), n % 1000),
+    }
+}
+
+/// So many remedies are not shown.
+#[must_use]
+pub fn more_remedies(n: usize, code: Code, lang: Lang) -> String {
+    say!(
+        lang,
+        "{n} more: tidegate explain {code}",
+        "另有 {n} 条：tidegate explain {code}",
+    )
+}
