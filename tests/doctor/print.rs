@@ -91,7 +91,7 @@ async fn what_helps_with_an_entry_that_cannot_be_read_is_printed() {
     etcd.put(&key, "x").await;
     let folder = tempfile::tempdir().unwrap();
     let answer = run(&folder, &["doctor", "--etcd", &etcd.url()]).await;
-    let delete = format!("etcdctl del '{key}'");
+    let delete = format!("etcdctl --endpoints='{}' del '{key}'", etcd.url());
     assert!(
         answer.out.contains("  R09") && answer.out.contains(&delete),
         "{answer:?}"
