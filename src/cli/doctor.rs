@@ -16,6 +16,7 @@ use crate::config::ListenAddr;
 use crate::doctor::text::{Look, render};
 use crate::doctor::{Asked, Report, examine, json::Json, recent};
 use crate::finding::Lang;
+use crate::platform;
 use crate::probe::Plan;
 
 /// How long an idle connection is held unless told otherwise: longer than older Kitex servers on Windows do.
@@ -131,6 +132,8 @@ pub(super) fn doctor(args: &DoctorArgs) -> Done {
         return recent(args);
     }
     let config = args.config.load()?;
+    // Where that cannot be done, what could not be tried is told as such.
+    let _ = platform::raise_fd_limit();
     let mut services: Vec<Arc<str>> = Vec::new();
     for name in &args.services {
         if !services.iter().any(|it| **it == **name) {

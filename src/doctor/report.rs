@@ -251,7 +251,7 @@ pub struct Summary {
 
 /// Something is wrong.
 const WRONG: u8 = 1;
-/// Nothing could be looked at.
+/// Nothing could be looked at, or not all.
 pub(super) const BLIND: u8 = 3;
 
 impl Report {
@@ -268,7 +268,7 @@ impl Report {
         }
     }
 
-    /// 0: all can be called; 1: something is wrong; 3: could not look.
+    /// 0: all can be called; 1: something is wrong; 3: could not look, or not at all of it, and nothing else is wrong.
     fn exit(&self) -> u8 {
         let saw = self.services.iter().any(|it| !it.unread);
         let read = self.registries.iter().any(|it| !it.unread);
@@ -278,6 +278,11 @@ impl Report {
         let whole = self.registries.iter().flat_map(|it| &it.findings);
         let is_wrong = whole.clone().any(|it| !it.is_note())
             || self.services.iter().any(ServiceReport::is_wrong);
-        if is_wrong { WRONG } else { 0 }
+        let unknown = |it: &ServiceReport| it.count(Verdict::Unknown) > 0;
+        match is_wrong {
+            true => WRONG,
+            false if self.services.iter().any(unknown) => BLIND,
+            false => 0,
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! Registrations that are right, and registrations that are wrong.
 
+use std::process::Command;
 use std::time::Duration;
 
 use scripted::{Act, Options, Server, free};
+use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
-use crate::ask::{PREFIX, codes, doctor, instances, whole};
+use crate::ask::{PREFIX, codes, doctor, instances, run_command, whole};
 use crate::etcd::Etcd;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -118,6 +120,39 @@ async fn a_server_in_the_middle_of_a_restart_is_not_accused() {
     let (code, report) = doctor(&etcd, &["item"]).await;
     let _server = late.await.unwrap();
     assert_eq!(code, 0, "{report:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_out_of_descriptors_accuses_nobody_and_says_that_it_could_not_look() {
+    let etcd = Etcd::start().await;
+    let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.push(stream);
+        }
+    });
+    // Without leases, as written by hand.
+    for host in 1..=60 {
+        let address = format!("127.0.0.{host}:{port}");
+        etcd.register(PREFIX, "item", &address).await;
+    }
+    let mut command = Command::new("sh");
+    let line = format!(
+        "ulimit -n 24; exec {} doctor --json --etcd {} item",
+        env!("CARGO_BIN_EXE_tidegate"),
+        etcd.url()
+    );
+    command.args(["-c", &line]);
+    let answer = run_command(command).await;
+    let report = answer.json();
+    let accused = |it: &Value| it["codes"].as_array().unwrap().iter().any(|it| it != "P12");
+    let accused: Vec<_> = instances(&report).into_iter().filter(accused).collect();
+    assert!(accused.is_empty(), "{accused:#?}");
+    let unknown = |it: &Value| it["verdict"] == "unknown" && it["seen"]["connect"] == "ours";
+    assert!(instances(&report).iter().any(unknown), "{report:#}");
+    assert_eq!(answer.code, 3, "{report:#}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
