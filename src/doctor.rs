@@ -134,7 +134,7 @@ async fn report(
     host: &Host,
 ) -> Report {
     let registries = whole::registries(places, surveys);
-    let left = whole::unregistered(&cases, host).await;
+    let left = whole::unregistered(&cases, surveys, host).await;
     let mut services = Vec::with_capacity(cases.len());
     for (at, case) in cases.into_iter().enumerate() {
         let place = &places[case.place];

@@ -43,6 +43,8 @@ pub struct Survey {
     /// Where else, under which prefix, services stand, and one name of each: looked for where nothing asked for was
     /// found.
     pub elsewhere: Vec<Elsewhere>,
+    /// Addresses that stand in the keys of any service, of the ports of those in [`ServiceSeen::gone`].
+    pub still: Vec<String>,
     /// Entries that were left out since there are too many.
     pub left_out: usize,
     /// What kept it from being read, or from being read to its end: what had been read by then stands.

@@ -210,7 +210,7 @@ async fn a_service_under_another_prefix_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_listens_here_and_is_registered_no_more_is_named() {
+async fn a_loopback_address_that_is_registered_no_more_may_have_been_another_host_s() {
     let etcd = Etcd::start().await;
     let (server, other) = (
         Server::start(Act::Echo).await.unwrap(),
@@ -222,10 +222,6 @@ async fn what_listens_here_and_is_registered_no_more_is_named() {
     etcd.register_for(PREFIX, "item", &other.address().to_string(), 60)
         .await;
     let (code, report) = doctor(&etcd, &["item"]).await;
-    assert_eq!(code, 1, "{report:#}");
-    assert_eq!(whole(&report["services"][0]), ["R22"]);
-    let said = report["services"][0]["findings"][0]["said"]
-        .as_str()
-        .unwrap();
-    assert!(said.contains(&gone), "{said}");
+    assert_eq!(code, 0, "{report:#}");
+    assert_eq!(whole(&report["services"][0]), [""; 0]);
 }

@@ -118,8 +118,12 @@ async fn read(reader: &Reader<'_>, ask: &Ask) -> Survey {
     let gone = gone::of(reader, if ask.gone { seen } else { &[] });
     let (elsewhere, gone) = join(elsewhere, gone).await;
     survey.elsewhere = elsewhere;
-    for (service, gone) in survey.services.iter_mut().zip(gone) {
-        service.gone = gone;
+    // Where not all names can be read, nobody knows what has merely moved to another one.
+    if let Some(still) = gone::still(reader, &gone).await {
+        survey.still = still;
+        for (service, gone) in survey.services.iter_mut().zip(gone) {
+            service.gone = gone;
+        }
     }
     survey
 }
