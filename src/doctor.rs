@@ -133,7 +133,7 @@ async fn report(
     looks: &Looks,
     host: &Host,
 ) -> Report {
-    let registries = whole::registries(places, surveys);
+    let mut registries = whole::registries(places, surveys);
     let left = whole::unregistered(&cases, surveys, host).await;
     let mut services = Vec::with_capacity(cases.len());
     for (at, case) in cases.into_iter().enumerate() {
@@ -146,6 +146,10 @@ async fn report(
         let mut service = case.report(places, looks, host, findings);
         here::find_hosts(&mut service, place, host).await;
         services.push(service);
+    }
+    for registry in &mut registries {
+        let on_trust = whole::on_trust(places, registry, &services);
+        registry.findings.extend(on_trust);
     }
     Report {
         registries,

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::diagnosis::{self, Facts};
 use crate::discovery::member_policy;
 use crate::finding::Code;
-use crate::probe::Connect;
+use crate::probe::{Connect, Seen};
 use crate::registry::survey::{ServiceSeen, Survey};
 use crate::registry::{DialAddr, Host, Members, Rewrites, Shown, judge_once};
 
@@ -134,17 +134,17 @@ impl Case {
     }
 
     fn entries(&self, places: &[Place], looks: &Looks, host: &Host) -> Vec<Entry> {
-        let alone = places[self.place].alone;
+        let place = &places[self.place];
         let shown = self.members.shown.iter();
         let mut entries: Vec<Entry> = shown
-            .map(|shown| self.entry(shown, looks, host, alone))
+            .map(|shown| self.entry(shown, looks, host, place))
             .collect();
         let of_one = |a: &Entry, b: &Entry| Arc::ptr_eq(a.instance(), b.instance());
         entries.chunk_by_mut(of_one).for_each(settle);
         entries
     }
 
-    fn entry(&self, shown: &Shown, looks: &Looks, host: &Host, alone: bool) -> Entry {
+    fn entry(&self, shown: &Shown, looks: &Looks, host: &Host, place: &Place) -> Entry {
         let seen = shown.dial.as_ref().and_then(|it| looks.get(it));
         let registered: Vec<Code> = shown.code.iter().chain(&shown.more).copied().collect();
         let lease = self.seen.leases.get(&shown.instance.key).copied();
@@ -156,7 +156,7 @@ impl Case {
             seen,
             lease,
             on_link: tcp.is_some_and(|it| host.is_on_link(it.ip())),
-            alone,
+            alone: place.alone && (place.kind != "etcd" || !seen.is_some_and(fails)),
         });
         Entry {
             shown: shown.clone(),
@@ -167,6 +167,12 @@ impl Case {
             host: None,
         }
     }
+}
+
+/// Whether nobody answers: a registry on this host is then no proof of where its services are, since etcd may be behind a
+/// tunnel.
+fn fails(seen: &Seen) -> bool {
+    !matches!(seen.connect, Connect::Open(_) | Connect::Ours(_))
 }
 
 /// Says what comes of a registration. Where its host name has several addresses and one works, callers go on to that

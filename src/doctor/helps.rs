@@ -56,7 +56,7 @@ impl<'a> About<'a> {
             What::Member { endpoint, .. }
             | What::Advertises { endpoint, .. }
             | What::Slow { endpoint, .. } => subject.address = endpoint,
-            What::Unread { .. } | What::Empty => {}
+            What::Unread { .. } | What::Empty | What::OnTrust(_) => {}
         }
         remedies(code, &subject, lang)
     }

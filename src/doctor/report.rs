@@ -39,7 +39,8 @@ pub struct RegistryReport {
 /// A finding about a service or a registry as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Whole {
-    /// Which finding it is; `None` of a registry that is a file and cannot be read, for which there is none.
+    /// Which finding it is; `None` of a registry that is a file and cannot be read, and of what is
+    /// taken on trust, for which there is none.
     pub code: Option<Code>,
     /// What was seen.
     pub what: What,
@@ -49,7 +50,7 @@ impl Whole {
     /// Whether nothing is held against anyone by it.
     #[must_use]
     pub fn is_note(&self) -> bool {
-        self.code.is_some_and(Code::is_note)
+        self.code.is_some_and(Code::is_note) || matches!(self.what, What::OnTrust(_))
     }
 
     /// What is said of it, its code in front.
@@ -89,6 +90,9 @@ pub enum What {
     Begins(Vec<Arc<str>>),
     /// At this address of this host something listens that was registered, and is no more.
     Unregistered(String),
+    /// So many registrations are loopback addresses and answer, which is well as long as the registry, which is here,
+    /// is no tunnel to another host.
+    OnTrust(usize),
     /// A member did not answer.
     Member {
         /// Its URL.
@@ -194,6 +198,14 @@ impl Entry {
             Connect::Open(took) => Some(took),
             _ => None,
         }
+    }
+
+    /// Whether it would be accused of meaning another host, and is not, since it answers here.
+    #[must_use]
+    pub fn is_excused(&self) -> bool {
+        let mut registered = self.shown.code.iter().chain(&self.shown.more);
+        self.connect().is_some()
+            && registered.any(|it| super::names_no_host(*it) && !self.codes.contains(it))
     }
 
     /// The registration.

@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt};
 
 use super::case::Case;
 use super::places::Place;
-use super::report::{RegistryReport, What, Whole};
+use super::report::{Entry, RegistryReport, ServiceReport, What, Whole};
 use crate::config::nearest;
 use crate::finding::Code;
 use crate::probe::{Connect, Plan, probe};
@@ -100,6 +100,25 @@ fn registry(place: &Place, survey: &Survey) -> Vec<Whole> {
     }
     found.sort_by_key(Whole::is_note);
     found
+}
+
+/// That loopback addresses answer: right, if the registry's own address says the truth about where its services are.
+pub(super) fn on_trust(
+    places: &[Place],
+    registry: &RegistryReport,
+    services: &[ServiceReport],
+) -> Option<Whole> {
+    let is_it = |it: &&Place| it.name == registry.name && it.kind == "etcd" && it.alone;
+    places.iter().find(is_it)?;
+    let of_it = services.iter().filter(|it| it.registry == registry.name);
+    let excused = of_it
+        .flat_map(ServiceReport::registrations)
+        .filter(|all| all.iter().any(Entry::is_excused));
+    let n = excused.count();
+    (n > 0).then_some(Whole {
+        code: None,
+        what: What::OnTrust(n),
+    })
 }
 
 /// What is wrong with a service as a whole.

@@ -21,7 +21,9 @@ async fn a_loopback_address_where_nobody_listens_is_wrong_and_one_where_somebody
     let (code, report) = doctor(&etcd, &["item"]).await;
     assert_eq!(code, 1, "{report:#}");
     assert_eq!(codes(&report, &up), [""; 0], "{report:#}");
-    assert_eq!(codes(&report, &down), ["P01", "R02"], "{report:#}");
+    assert_eq!(codes(&report, &down), ["R02", "P01"], "{report:#}");
+    let noted = report["registries"][0]["findings"][0]["said"].as_str();
+    assert!(noted.unwrap().starts_with("1 registration "), "{report:#}");
     let all = instances(&report);
     let refused = all.iter().find(|it| it["address"] == *down).unwrap();
     assert_eq!(refused["seen"]["connect"], "refused");
