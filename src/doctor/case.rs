@@ -13,7 +13,7 @@ use crate::discovery::member_policy;
 use crate::finding::Code;
 use crate::probe::{Connect, Seen};
 use crate::registry::survey::{ServiceSeen, Survey};
-use crate::registry::{DialAddr, Host, Members, Rewrites, Shown, judge_once};
+use crate::registry::{DialAddr, Host, Members, Resolved, Rewrites, Shown, judge_once};
 
 /// How long the host names of all services together may take to resolve.
 const NAMES_PATIENCE: Duration = Duration::from_secs(6);
@@ -28,12 +28,14 @@ pub struct Case {
     pub members: Members,
 }
 
-/// Judges all services of some surveys, by the policies and rewrite rules of the config.
+/// Judges all services of some surveys, by the policies and rewrite rules of the config. Host names are asked for that are
+/// not known yet.
 pub async fn judge(
     config: &Config,
     places: &[Place],
     surveys: &[(usize, Survey)],
     host: &Arc<Host>,
+    names: &mut Resolved,
 ) -> Vec<Case> {
     let rules = Rewrites::new(&config.rewrites);
     let each = surveys.iter().flat_map(|(at, survey)| {
@@ -50,7 +52,7 @@ pub async fn judge(
         )
     });
     let sets: Vec<_> = with_policy.collect();
-    let members = judge_once(&sets, host, NAMES_PATIENCE).await;
+    let members = judge_once(&sets, host, names, NAMES_PATIENCE).await;
     let cases = services.into_iter().zip(members);
     cases
         .map(|((place, service), members)| Case {
