@@ -110,7 +110,9 @@ async fn settle(
     // What was found stands: a resolver that is slower now takes none of it back.
     names.retain(|_, found| matches!(found, Found::Addresses(_)));
     let again = case::judge(config, places, &surveys, host, names).await;
-    let again = again.into_iter().filter(Case::was_read);
+    let again = again
+        .into_iter()
+        .filter(|it| it.was_read() && !it.seen.partly);
     let mut again: HashMap<_, Case> = again.map(|it| (it.id(), it)).collect();
     for case in cases.iter() {
         let now = again.get(&case.id());

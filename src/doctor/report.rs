@@ -291,9 +291,10 @@ impl Report {
         let is_wrong = whole.clone().any(|it| !it.is_note())
             || self.services.iter().any(ServiceReport::is_wrong);
         let unknown = |it: &ServiceReport| it.count(Verdict::Unknown) > 0;
+        let left_out = self.registries.iter().any(|it| it.left_out > 0);
         match is_wrong {
             true => WRONG,
-            false if self.services.iter().any(unknown) => BLIND,
+            false if self.services.iter().any(unknown) || left_out => BLIND,
             false => 0,
         }
     }

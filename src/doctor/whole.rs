@@ -147,7 +147,7 @@ pub(super) fn service(place: &Place, survey: &Survey, case: &Case) -> Vec<Whole>
 
 /// That nothing is registered for a service, where that is so.
 pub(crate) fn missing(place: &Place, survey: &Survey, seen: &ServiceSeen) -> Option<Whole> {
-    if !seen.set.instances.is_empty() || !seen.set.skipped.is_empty() {
+    if seen.partly || !seen.set.instances.is_empty() || !seen.set.skipped.is_empty() {
         return None;
     }
     let what = match survey.names.contains(&seen.name) || place.is_static() {

@@ -56,7 +56,7 @@ pub fn closing(sum: &Summary, code: Option<Code>, lang: Lang) -> String {
     } = sum;
     let unknown = registrations - reachable - wrong;
     let mut text = match lang {
-        _ if *exit == BLIND => say!(lang, "could not look", "无法检查"),
+        _ if *exit == BLIND && *registrations == 0 => say!(lang, "could not look", "无法检查"),
         Lang::En => format!(
             "{} of {}: {reachable} reachable, {wrong} wrong",
             count(*registrations, "registration"),

@@ -104,6 +104,8 @@ pub struct ServiceSeen {
     pub leases: HashMap<String, Lease>,
     /// Addresses that were registered and are no more, the newest first, each once; as far as the registry remembers.
     pub gone: Vec<String>,
+    /// Some of its entries were left out, maybe all: nothing is known of what is not there.
+    pub partly: bool,
     /// Why it could not be read.
     pub failed: Option<MemberFault>,
 }
@@ -117,6 +119,7 @@ impl ServiceSeen {
             set,
             leases: HashMap::new(),
             gone: Vec::new(),
+            partly: false,
             failed: None,
         }
     }

@@ -110,7 +110,8 @@ async fn read(reader: &Reader<'_>, ask: &Ask) -> Survey {
         .iter()
         .all(|it| it.set.instances.is_empty() && it.set.skipped.is_empty() && it.failed.is_none());
     let elsewhere = async {
-        match is_empty {
+        // Who asks again for some services knows what stands around.
+        match is_empty && (ask.gone || asked.is_empty()) {
             true => elsewhere::look(reader, asked).await,
             false => Vec::new(),
         }
