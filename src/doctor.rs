@@ -77,7 +77,7 @@ pub async fn examine(
     let places = places::open(config, &host).await?;
     let surveys = places::survey(&places, config, &asked.services).await;
     let mut known = Known::default();
-    let mut cases = case::judge(config, &places, &surveys, &host, &mut known.names).await;
+    let mut cases = case::judge_knowing(config, &places, &surveys, &host, &mut known.names).await;
     round::look(cases.iter(), &asked.plan, &mut known.looks, progress).await;
     settle(
         config, asked, &places, &host, &mut cases, &mut known, progress,
@@ -109,7 +109,7 @@ async fn settle(
     let surveys = places::survey_again(places, named).await;
     // What was found stands: a resolver that is slower now takes none of it back.
     names.retain(|_, found| matches!(found, Found::Addresses(_)));
-    let again = case::judge(config, places, &surveys, host, names).await;
+    let again = case::judge_knowing(config, places, &surveys, host, names).await;
     let again = again
         .into_iter()
         .filter(|it| it.was_read() && !it.seen.partly);

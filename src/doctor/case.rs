@@ -28,9 +28,18 @@ pub struct Case {
     pub members: Members,
 }
 
-/// Judges all services of some surveys, by the policies and rewrite rules of the config. Host names are asked for that are
-/// not known yet.
+/// Judges all services of some surveys, by the policies and rewrite rules of the config.
 pub async fn judge(
+    config: &Config,
+    places: &[Place],
+    surveys: &[(usize, Survey)],
+    host: &Arc<Host>,
+) -> Vec<Case> {
+    judge_knowing(config, places, surveys, host, &mut Resolved::new()).await
+}
+
+/// The same where some host names are known already. The others are asked for, and then known as well.
+pub async fn judge_knowing(
     config: &Config,
     places: &[Place],
     surveys: &[(usize, Survey)],
