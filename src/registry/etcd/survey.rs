@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::fault::{Fault, Kind};
 use super::options::EtcdOptions;
+use crate::platform::LATE_REFUSAL;
 use crate::registry::Code;
 use crate::registry::survey::{Ask, MemberFault, MemberSeen, Survey};
 use reader::Reader;
@@ -37,7 +38,7 @@ type Asked = (usize, MemberSeen, Option<Client>);
 pub(super) async fn survey(options: &EtcdOptions, ask: Ask) -> Survey {
     let until = Instant::now() + LIMIT;
     let options = EtcdOptions {
-        connect_timeout: options.connect_timeout.min(CONNECT),
+        connect_timeout: options.connect_timeout.min(CONNECT) + LATE_REFUSAL,
         request_timeout: options.request_timeout.min(READ),
         ..options.clone()
     };
