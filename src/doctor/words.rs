@@ -69,6 +69,9 @@ pub fn closing(sum: &Summary, code: Option<Code>, lang: Lang) -> String {
     if unknown > 0 {
         text += &say!(lang, ", {unknown} unknown", "，{unknown} 个不确定");
     }
+    if *exit == BLIND && *registrations > 0 {
+        text += &say!(lang, "; could not look at all of them", "；未能全部检查");
+    }
     if let Some(code) = code {
         text += &say!(
             lang,
