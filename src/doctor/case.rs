@@ -175,6 +175,7 @@ impl Case {
             seen: seen.cloned(),
             codes,
             verdict: Verdict::Unknown,
+            alone: place.alone,
             host: None,
         }
     }

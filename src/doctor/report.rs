@@ -157,6 +157,9 @@ pub struct Entry {
     pub codes: Vec<Code>,
     /// What comes of them; the same for all addresses of a registration.
     pub verdict: Verdict,
+    /// Whoever registers there seems to share this host: that nobody listens is then told beside what is wrong with the
+    /// address.
+    pub alone: bool,
     /// An address of its host that others can dial, where one is known.
     pub host: Option<IpAddr>,
 }

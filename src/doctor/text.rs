@@ -228,8 +228,11 @@ fn line(page: &mut Page, entry: &Entry, lang: Lang) {
 fn explain(page: &mut Page, service: &ServiceReport, entry: &Entry, lang: Lang) {
     let explained = entry.codes.iter().any(|it| is_cause(*it));
     let codes = entry.codes.iter().copied().enumerate();
+    let may_be_all = |code| entry.alone && code == Code::P01;
     let codes: Vec<(usize, Code)> = codes
-        .filter(|(at, code)| *at == 0 || !explained || !is_a_consequence(*code))
+        .filter(|(at, code)| {
+            *at == 0 || !explained || may_be_all(*code) || !is_a_consequence(*code)
+        })
         .collect();
     for (_, code) in &codes {
         cause(page, entry, *code, lang);
