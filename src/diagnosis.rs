@@ -68,7 +68,7 @@ impl Lease {
 #[must_use]
 pub fn findings(facts: &Facts<'_>) -> Vec<Code> {
     let connect = facts.seen.map(|seen| &seen.connect);
-    let works = matches!(connect, Some(Connect::Open(_)));
+    let fails = connect.is_none_or(|it| !matches!(it, Connect::Open(_) | Connect::Ours(_)));
     let is_gone = matches!(connect, Some(Connect::Refused(_) | Connect::NoSocket(_)));
     let mut found = Vec::new();
     if facts.lease.is_unrenewed() {
@@ -77,7 +77,7 @@ pub fn findings(facts: &Facts<'_>) -> Vec<Code> {
     let accused = facts
         .registered
         .iter()
-        .filter(|code| accuses(**code, facts, works));
+        .filter(|code| accuses(**code, facts, fails));
     // On a lone host a loopback address is what people use: that nobody is there comes first.
     let (later, first): (Vec<Code>, Vec<Code>) =
         accused.partition(|code| code.is_note() || facts.alone && means_another_host(**code));
@@ -88,20 +88,22 @@ pub fn findings(facts: &Facts<'_>) -> Vec<Code> {
             .into_iter()
             .flat_map(|seen| at_the_address(facts, seen)),
     );
-    if facts.lease == Lease::None && connect.is_some() && !works {
+    // Of what merely cannot be reached from here nobody knows whether it stopped.
+    if facts.lease == Lease::None && is_gone {
         found.push(Code::R12);
     }
     found.extend(later);
     found
 }
 
-/// Whether a finding that the registration is by itself is held against it, now that it is known whether it works.
-fn accuses(code: Code, facts: &Facts<'_>, works: bool) -> bool {
+/// Whether a finding that the registration is by itself is held against it, now that it is known whether it fails: what
+/// could not be tried does not.
+fn accuses(code: Code, facts: &Facts<'_>, fails: bool) -> bool {
     match code {
         // A range says little once somebody answers there, and a refusal is an answer.
-        Code::R04 | Code::R06 => !works && !is_refused(facts),
-        Code::R18 => !works,
-        code if means_another_host(code) => !(facts.alone && works),
+        Code::R04 | Code::R06 => fails && !is_refused(facts),
+        Code::R18 => fails,
+        code if means_another_host(code) => !facts.alone || fails,
         _ => true,
     }
 }

@@ -20,7 +20,7 @@ use crate::discovery;
 use crate::finding::Code;
 use crate::probe::{Plan, Seen};
 use crate::registry::survey::Survey;
-use crate::registry::{DialAddr, Host};
+use crate::registry::{DialAddr, Found, Host, Resolved};
 
 pub mod case;
 pub mod helps;
@@ -56,6 +56,13 @@ pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 /// What was seen at the addresses.
 type Looks = HashMap<DialAddr, Seen>;
 
+/// What is known by now.
+#[derive(Default)]
+struct Known {
+    looks: Looks,
+    names: Resolved,
+}
+
 /// Looks at everything that is asked for.
 ///
 /// # Errors
@@ -69,14 +76,14 @@ pub async fn examine(
     let host = this_host(config);
     let places = places::open(config, &host).await?;
     let surveys = places::survey(&places, config, &asked.services).await;
-    let mut cases = case::judge(config, &places, &surveys, &host).await;
-    let mut looks = Looks::new();
-    round::look(cases.iter(), &asked.plan, &mut looks, progress).await;
+    let mut known = Known::default();
+    let mut cases = case::judge_knowing(config, &places, &surveys, &host, &mut known.names).await;
+    round::look(cases.iter(), &asked.plan, &mut known.looks, progress).await;
     settle(
-        config, asked, &places, &host, &mut cases, &mut looks, progress,
+        config, asked, &places, &host, &mut cases, &mut known, progress,
     )
     .await;
-    Ok(report(&places, &surveys, cases, &looks, &host).await)
+    Ok(report(&places, &surveys, cases, &known.looks, &host).await)
 }
 
 /// The services with an accused registration are surveyed once more and take the place of what was seen of them first:
@@ -87,20 +94,25 @@ async fn settle(
     places: &[Place],
     host: &Arc<Host>,
     cases: &mut Vec<Case>,
-    looks: &mut Looks,
+    known: &mut Known,
     progress: Progress<'_>,
 ) {
+    let Known { looks, names } = known;
     let is_accused = |case: &Case| case.is_accused(places, looks, host);
     let accused: Vec<usize> = (0..cases.len())
         .filter(|at| is_accused(&cases[*at]))
         .collect();
-    let names = accused.iter().map(|at| {
+    let named = accused.iter().map(|at| {
         let case = &cases[*at];
         (case.place, case.seen.name.clone())
     });
-    let surveys = places::survey_again(places, names).await;
-    let again = case::judge(config, places, &surveys, host).await;
-    let again = again.into_iter().filter(Case::was_read);
+    let surveys = places::survey_again(places, named).await;
+    // What was found stands: a resolver that is slower now takes none of it back.
+    names.retain(|_, found| matches!(found, Found::Addresses(_)));
+    let again = case::judge_knowing(config, places, &surveys, host, names).await;
+    let again = again
+        .into_iter()
+        .filter(|it| it.was_read() && !it.seen.partly);
     let mut again: HashMap<_, Case> = again.map(|it| (it.id(), it)).collect();
     for case in cases.iter() {
         let now = again.get(&case.id());
@@ -133,8 +145,8 @@ async fn report(
     looks: &Looks,
     host: &Host,
 ) -> Report {
-    let registries = whole::registries(places, surveys);
-    let left = whole::unregistered(&cases, host).await;
+    let mut registries = whole::registries(places, surveys);
+    let left = whole::unregistered(&cases, surveys, host).await;
     let mut services = Vec::with_capacity(cases.len());
     for (at, case) in cases.into_iter().enumerate() {
         let place = &places[case.place];
@@ -146,6 +158,10 @@ async fn report(
         let mut service = case.report(places, looks, host, findings);
         here::find_hosts(&mut service, place, host).await;
         services.push(service);
+    }
+    for registry in &mut registries {
+        let on_trust = whole::on_trust(places, registry, &services);
+        registry.findings.extend(on_trust);
     }
     Report {
         registries,

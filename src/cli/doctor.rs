@@ -15,6 +15,7 @@ use super::{AskArgs, Done, REFUSED, UNABLE, USAGE, complain, fetch};
 use crate::doctor::text::{Look, render};
 use crate::doctor::{Asked, Report, examine, json::Json, recent};
 use crate::finding::Lang;
+use crate::platform;
 use crate::probe::Plan;
 
 /// How long an idle connection is held unless told otherwise: longer than older Kitex servers on Windows do.
@@ -135,6 +136,8 @@ pub(super) fn doctor(args: &DoctorArgs) -> Done {
         return Err(complain(USAGE, text));
     }
     let config = args.config.load(args.speak.lang())?;
+    // Where that cannot be done, what could not be tried is told as such.
+    let _ = platform::raise_fd_limit();
     let mut services: Vec<Arc<str>> = Vec::new();
     for name in &args.services {
         if !services.iter().any(|it| **it == **name) {

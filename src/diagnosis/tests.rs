@@ -85,6 +85,39 @@ fn half_a_lease_gone_is_a_missed_renewal_and_says_what_has_become_of_the_process
 }
 
 #[test]
+fn what_is_out_of_reach_is_not_said_to_have_stopped() {
+    for (connect, code) in [
+        (Connect::TimedOut(Duration::from_secs(1)), Code::P02),
+        (Connect::Unreachable("no route".into()), Code::P03),
+    ] {
+        let seen = seen(connect);
+        let codes = findings(&Facts {
+            lease: Lease::None,
+            ..facts(Class::Public, &[], &seen)
+        });
+        assert_eq!(codes, [code]);
+    }
+}
+
+#[test]
+fn what_this_host_could_not_try_is_accused_of_nothing() {
+    let ours = seen(Connect::Ours("Too many open files (os error 24)".into()));
+    for (class, code) in [
+        (Class::ContainerNetwork, Code::R04),
+        (Class::Private, Code::R06),
+        (Class::Public, Code::R18),
+        (Class::Loopback, Code::R02),
+    ] {
+        let codes = findings(&Facts {
+            lease: Lease::None,
+            alone: true,
+            ..facts(class, &[code], &ours)
+        });
+        assert_eq!(codes, []);
+    }
+}
+
+#[test]
 fn a_private_address_without_a_route_is_told_from_one_on_the_link() {
     let seen = seen(Connect::Unreachable(
         "Network is unreachable (os error 101)".into(),

@@ -11,9 +11,9 @@ use crate::config::Config;
 use crate::diagnosis::{self, Facts};
 use crate::discovery::member_policy;
 use crate::finding::Code;
-use crate::probe::Connect;
+use crate::probe::{Connect, Seen};
 use crate::registry::survey::{ServiceSeen, Survey};
-use crate::registry::{DialAddr, Host, Members, Rewrites, Shown, judge_once};
+use crate::registry::{DialAddr, Host, Members, Resolved, Rewrites, Shown, judge_once};
 
 /// How long the host names of all services together may take to resolve.
 const NAMES_PATIENCE: Duration = Duration::from_secs(6);
@@ -35,6 +35,17 @@ pub async fn judge(
     surveys: &[(usize, Survey)],
     host: &Arc<Host>,
 ) -> Vec<Case> {
+    judge_knowing(config, places, surveys, host, &mut Resolved::new()).await
+}
+
+/// The same where some host names are known already. The others are asked for, and then known as well.
+pub async fn judge_knowing(
+    config: &Config,
+    places: &[Place],
+    surveys: &[(usize, Survey)],
+    host: &Arc<Host>,
+    names: &mut Resolved,
+) -> Vec<Case> {
     let rules = Rewrites::new(&config.rewrites);
     let each = surveys.iter().flat_map(|(at, survey)| {
         let services = survey.services.iter();
@@ -50,7 +61,7 @@ pub async fn judge(
         )
     });
     let sets: Vec<_> = with_policy.collect();
-    let members = judge_once(&sets, host, NAMES_PATIENCE).await;
+    let members = judge_once(&sets, host, names, NAMES_PATIENCE).await;
     let cases = services.into_iter().zip(members);
     cases
         .map(|((place, service), members)| Case {
@@ -134,17 +145,17 @@ impl Case {
     }
 
     fn entries(&self, places: &[Place], looks: &Looks, host: &Host) -> Vec<Entry> {
-        let alone = places[self.place].alone;
+        let place = &places[self.place];
         let shown = self.members.shown.iter();
         let mut entries: Vec<Entry> = shown
-            .map(|shown| self.entry(shown, looks, host, alone))
+            .map(|shown| self.entry(shown, looks, host, place))
             .collect();
         let of_one = |a: &Entry, b: &Entry| Arc::ptr_eq(a.instance(), b.instance());
         entries.chunk_by_mut(of_one).for_each(settle);
         entries
     }
 
-    fn entry(&self, shown: &Shown, looks: &Looks, host: &Host, alone: bool) -> Entry {
+    fn entry(&self, shown: &Shown, looks: &Looks, host: &Host, place: &Place) -> Entry {
         let seen = shown.dial.as_ref().and_then(|it| looks.get(it));
         let registered: Vec<Code> = shown.code.iter().chain(&shown.more).copied().collect();
         let lease = self.seen.leases.get(&shown.instance.key).copied();
@@ -156,7 +167,7 @@ impl Case {
             seen,
             lease,
             on_link: tcp.is_some_and(|it| host.is_on_link(it.ip())),
-            alone,
+            alone: place.alone && (place.kind != "etcd" || !seen.is_some_and(fails)),
         });
         Entry {
             shown: shown.clone(),
@@ -164,9 +175,16 @@ impl Case {
             seen: seen.cloned(),
             codes,
             verdict: Verdict::Unknown,
+            alone: place.alone,
             host: None,
         }
     }
+}
+
+/// Whether nobody answers: a registry on this host is then no proof of where its services are, since etcd may be behind a
+/// tunnel.
+fn fails(seen: &Seen) -> bool {
+    !matches!(seen.connect, Connect::Open(_) | Connect::Ours(_))
 }
 
 /// Says what comes of a registration. Where its host name has several addresses and one works, callers go on to that

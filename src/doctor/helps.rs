@@ -79,7 +79,7 @@ impl<'a> About<'a> {
             What::Advertises { endpoint, .. } | What::Slow { endpoint, .. } => {
                 subject.address = endpoint;
             }
-            What::Nothing { .. } | What::Empty => {}
+            What::Nothing { .. } | What::Empty | What::OnTrust(_) => {}
         }
         let elsewhere = whole.what.elsewhere(self.service);
         subject.prefix = elsewhere.first().map(|it| &*it.prefix);

@@ -190,9 +190,20 @@ async fn name_configured(places: &[Place], config: &Config, surveys: &mut [(usiz
         if denied && !named.is_empty() {
             *survey = place.registry.survey(Ask::of(named)).await;
         } else if survey.failed.is_none() {
-            let is_new = |name: &Arc<str>| survey.services.iter().all(|it| it.name != *name);
+            let all = &survey.services;
+            let is_new = |name: &Arc<str>| all.iter().all(|it| it.name != *name || it.partly);
             let new: Vec<Arc<str>> = named.into_iter().filter(is_new).collect();
-            survey.services.extend(new.into_iter().map(nothing));
+            if survey.left_out == 0 {
+                survey.services.extend(new.into_iter().map(nothing));
+            } else if !new.is_empty() {
+                // They may be among what was left out.
+                survey.services.retain(|it| !new.contains(&it.name));
+                let by_name = place.registry.survey(Ask::of(new)).await;
+                survey.services.extend(by_name.services);
+                survey.names.extend(by_name.names);
+                survey.still.extend(by_name.still);
+                survey.failed = by_name.failed;
+            }
         }
     }
 }

@@ -42,7 +42,8 @@ pub struct RegistryReport {
 /// A finding about a service or a registry as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Whole {
-    /// Which finding it is; `None` of a registry that is a file and cannot be read, for which there is none.
+    /// Which finding it is; `None` of a registry that is a file and cannot be read, and of what is
+    /// taken on trust, for which there is none.
     pub code: Option<Code>,
     /// What was seen.
     pub what: What,
@@ -52,7 +53,7 @@ impl Whole {
     /// Whether nothing is held against anyone by it.
     #[must_use]
     pub fn is_note(&self) -> bool {
-        self.code.is_some_and(Code::is_note)
+        self.code.is_some_and(Code::is_note) || matches!(self.what, What::OnTrust(_))
     }
 
     /// What is said of it, its code in front.
@@ -94,6 +95,9 @@ pub enum What {
     Begins(Vec<Arc<str>>),
     /// At this address of this host something listens that was registered, and is no more.
     Unregistered(String),
+    /// So many registrations are loopback addresses and answer, which is well as long as the registry, which is here,
+    /// is no tunnel to another host.
+    OnTrust(usize),
     /// A member did not answer.
     Member {
         /// Its URL.
@@ -179,6 +183,9 @@ pub struct Entry {
     pub codes: Vec<Code>,
     /// What comes of them; the same for all addresses of a registration.
     pub verdict: Verdict,
+    /// Whoever registers there seems to share this host: that nobody listens is then told beside what is wrong with the
+    /// address.
+    pub alone: bool,
     /// An address of its host that others can dial, where one is known.
     pub host: Option<IpAddr>,
 }
@@ -227,6 +234,14 @@ impl Entry {
     pub fn is_a_stranger(&self) -> bool {
         let spoke = self.seen.as_ref().and_then(|it| it.spoke.as_ref());
         spoke.is_some_and(|it| code_of(it) != Code::P07)
+    }
+
+    /// Whether it would be accused of meaning another host, and is not, since it answers here.
+    #[must_use]
+    pub fn is_excused(&self) -> bool {
+        let mut registered = self.shown.code.iter().chain(&self.shown.more);
+        self.connect().is_some()
+            && registered.any(|it| super::names_no_host(*it) && !self.codes.contains(it))
     }
 
     /// The registration.
@@ -295,7 +310,7 @@ pub struct Summary {
 
 /// Something is wrong.
 const WRONG: u8 = 1;
-/// Nothing could be looked at.
+/// Nothing could be looked at, or not all.
 pub(super) const BLIND: u8 = 3;
 
 impl Report {
@@ -321,7 +336,7 @@ impl Report {
         all.filter(|it| !it.is_note()).count()
     }
 
-    /// 0: all can be called; 1: something is wrong; 3: could not look.
+    /// 0: all can be called; 1: something is wrong; 3: could not look, or not at all of it, and nothing else is wrong.
     fn exit(&self) -> u8 {
         let saw = self.services.iter().any(|it| !it.unread);
         let read = self.registries.iter().any(|it| !it.unread);
@@ -331,6 +346,12 @@ impl Report {
         let whole = self.registries.iter().flat_map(|it| &it.findings);
         let is_wrong = whole.clone().any(|it| !it.is_note())
             || self.services.iter().any(ServiceReport::is_wrong);
-        if is_wrong { WRONG } else { 0 }
+        let unknown = |it: &ServiceReport| it.count(Verdict::Unknown) > 0;
+        let left_out = self.registries.iter().any(|it| it.left_out > 0);
+        match is_wrong {
+            true => WRONG,
+            false if self.services.iter().any(unknown) || left_out => BLIND,
+            false => 0,
+        }
     }
 }

@@ -244,9 +244,12 @@ fn line(page: &mut Page, entry: &Entry, lang: Lang) {
 /// The findings with their causes and what proves them, and what helps. What merely follows from another is left out.
 fn explain(page: &mut Page, service: &ServiceReport, entry: &Entry, lang: Lang) {
     let explained = entry.codes.iter().any(|it| is_cause(*it));
+    let may_be_all = |code| entry.alone && code == Code::P01;
     let mut codes = entry.codes.clone();
     let mut at_first = true;
-    codes.retain(|code| std::mem::take(&mut at_first) || !explained || !is_a_consequence(*code));
+    codes.retain(|code| {
+        std::mem::take(&mut at_first) || !explained || may_be_all(*code) || !is_a_consequence(*code)
+    });
     for code in &codes {
         cause(page, entry, *code, lang);
     }

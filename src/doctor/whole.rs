@@ -1,7 +1,7 @@
 //! Findings about a service or a registry as a whole.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt};
 
 use super::case::Case;
 use super::places::Place;
-use super::report::{RegistryReport, What, Whole};
+use super::report::{Entry, RegistryReport, ServiceReport, What, Whole};
 use crate::config::nearest;
 use crate::finding::Code;
 use crate::probe::{Connect, Plan, probe};
@@ -107,6 +107,25 @@ fn registry(place: &Place, survey: &Survey) -> Vec<Whole> {
     found
 }
 
+/// That loopback addresses answer: right, if the registry's own address says the truth about where its services are.
+pub(super) fn on_trust(
+    places: &[Place],
+    registry: &RegistryReport,
+    services: &[ServiceReport],
+) -> Option<Whole> {
+    let is_it = |it: &&Place| it.name == registry.name && it.kind == "etcd" && it.alone;
+    places.iter().find(is_it)?;
+    let of_it = services.iter().filter(|it| it.registry == registry.name);
+    let excused = of_it
+        .flat_map(ServiceReport::registrations)
+        .filter(|all| all.iter().any(Entry::is_excused));
+    let n = excused.count();
+    (n > 0).then_some(Whole {
+        code: None,
+        what: What::OnTrust(n),
+    })
+}
+
 /// What is wrong with a service as a whole.
 pub(super) fn service(place: &Place, survey: &Survey, case: &Case) -> Vec<Whole> {
     let seen = &case.seen;
@@ -133,7 +152,7 @@ pub(super) fn service(place: &Place, survey: &Survey, case: &Case) -> Vec<Whole>
 
 /// That nothing is registered for a service, where that is so.
 pub(crate) fn missing(place: &Place, survey: &Survey, seen: &ServiceSeen) -> Option<Whole> {
-    if !seen.set.instances.is_empty() || !seen.set.skipped.is_empty() {
+    if seen.partly || !seen.set.instances.is_empty() || !seen.set.skipped.is_empty() {
         return None;
     }
     let what = match survey.names.contains(&seen.name) || place.is_static() {
@@ -184,8 +203,14 @@ fn longer(names: &BTreeSet<Arc<str>>, name: &Arc<str>) -> Vec<Arc<str>> {
 }
 
 /// By the number of the service: what was registered, is no more, and still listens on this host.
-pub(super) async fn unregistered(cases: &[Case], host: &Host) -> HashMap<usize, Vec<Whole>> {
-    let named = ports_here(cases, host);
+pub(super) async fn unregistered(
+    cases: &[Case],
+    surveys: &[(usize, Survey)],
+    host: &Host,
+) -> HashMap<usize, Vec<Whole>> {
+    let mut named = ports_here(cases, host);
+    let still = surveys.iter().flat_map(|(_, survey)| &survey.still);
+    named.extend(still.filter_map(|it| port_here(it, host)));
     let gone = cases.iter().enumerate().flat_map(|(at, case)| {
         let gone = case.seen.gone.iter().take(GONE);
         gone.filter_map(move |address| Some((at, on_this_host(address, host)?)))
@@ -210,14 +235,12 @@ pub(super) async fn unregistered(cases: &[Case], host: &Host) -> HashMap<usize, 
     by_service
 }
 
-/// The address, where only this host can mean it, or every host itself.
+/// The address, where only this host can mean it: at a loopback address it may have been another's.
 fn on_this_host(address: &str, host: &Host) -> Option<SocketAddr> {
     let address = parse(address).ok()?;
     let class = classify(&address, host);
     match address {
-        Address::Socket(socket) if matches!(class, Class::ThisHost | Class::Loopback) => {
-            Some(socket)
-        }
+        Address::Socket(socket) if class == Class::ThisHost => Some(socket),
         _ => None,
     }
 }
@@ -226,9 +249,20 @@ fn on_this_host(address: &str, host: &Host) -> Option<SocketAddr> {
 fn ports_here(cases: &[Case], host: &Host) -> HashSet<u16> {
     let shown = cases.iter().flat_map(|it| &it.members.shown);
     let sockets = shown.filter_map(|it| it.registered);
-    let here = sockets.filter(|it| {
-        let ip = it.ip();
-        ip.is_loopback() || ip.is_unspecified() || host.has(ip)
-    });
+    let here = sockets.filter(|it| may_be_here(it.ip(), host));
     here.map(|it| it.port()).collect()
+}
+
+/// The port of what a key names, unless that is another host's.
+fn port_here(address: &str, host: &Host) -> Option<u16> {
+    match parse(address) {
+        Ok(Address::Socket(socket)) => may_be_here(socket.ip(), host).then_some(socket.port()),
+        Ok(Address::Name(_, port)) => Some(port),
+        Ok(Address::Unix(_)) => None,
+        Err(_) => address.rsplit_once(':')?.1.parse().ok(),
+    }
+}
+
+fn may_be_here(ip: IpAddr, host: &Host) -> bool {
+    ip.is_unspecified() || host.is_here(ip)
 }

@@ -95,7 +95,7 @@ pub fn closing(sum: &Summary, code: Option<Code>, lang: Lang) -> String {
     } = sum;
     let unknown = registrations - reachable - wrong;
     let mut text = match lang {
-        _ if *exit == BLIND => say!(
+        _ if *exit == BLIND && *registrations == 0 => say!(
             lang,
             "could not look: no registry could be read",
             "无法检查：没有一个注册中心可以读取"
@@ -129,6 +129,9 @@ pub fn closing(sum: &Summary, code: Option<Code>, lang: Lang) -> String {
             Lang::En => format!(", {} as a whole", count(*others, "finding")),
             Lang::Zh => format!("，另有 {others} 个针对整体的问题"),
         };
+    }
+    if *exit == BLIND && *registrations > 0 {
+        text += &say!(lang, "; could not look at all of them", "；未能全部检查");
     }
     if let Some(code) = code {
         text += &say!(

@@ -8,7 +8,7 @@ use std::time::Duration;
 use socket2::SockRef;
 
 use super::TcpStats;
-pub use super::unix::{AsStream, MAX_SOCKET_PATH, Signals};
+pub use super::unix::{AsStream, LATE_REFUSAL, MAX_SOCKET_PATH, Signals};
 pub(super) use super::unix::{
     OUT_OF_DESCRIPTORS, OUT_OF_PORTS, id_in, interfaces, peek, raise_fd_limit, reuse_address,
 };

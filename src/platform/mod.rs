@@ -51,7 +51,7 @@ use windows as system;
 pub use dial::{connect_unix, has_socket};
 pub use listen::{Bound, Listener};
 pub use stream::{Peer, ReadHalf, Stream, WriteHalf};
-pub use system::{AsStream, MAX_SOCKET_PATH, Signals};
+pub use system::{AsStream, LATE_REFUSAL, MAX_SOCKET_PATH, Signals};
 
 /// Connections the kernel may hold ready for a listener; the kernel clamps it to its own maximum.
 pub const BACKLOG: i32 = 4096;

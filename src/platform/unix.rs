@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use socket2::{SockRef, Socket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -17,6 +18,9 @@ impl<T: AsFd> AsStream for T {}
 // A NUL ends it.
 pub const MAX_SOCKET_PATH: Option<usize> =
     Some(size_of::<libc::sockaddr_un>() - std::mem::offset_of!(libc::sockaddr_un, sun_path) - 1);
+
+/// How much longer than a round trip it may take until a connect that is refused says so.
+pub const LATE_REFUSAL: Duration = Duration::ZERO;
 
 /// The process, and the whole host, are out of descriptors.
 pub(super) const OUT_OF_DESCRIPTORS: &[i32] = &[libc::EMFILE, libc::ENFILE];

@@ -19,6 +19,10 @@ impl<T: AsSocket> AsStream for T {}
 /// The longest path of a unix socket: there are none here.
 pub const MAX_SOCKET_PATH: Option<usize> = None;
 
+/// How much longer than a round trip it may take until a connect that is refused says so: Windows repeats its SYN twice
+/// after a RST, half a second apart and more, and says 10061 after about 2 s.
+pub const LATE_REFUSAL: Duration = Duration::from_millis(2500);
+
 /// WSAEMFILE.
 pub(super) const OUT_OF_DESCRIPTORS: &[i32] = &[10024];
 /// WSAEADDRNOTAVAIL, and WSAENOBUFS, which is what a connect says with no port left.

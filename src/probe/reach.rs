@@ -7,6 +7,7 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep};
 
 use super::{Connect, Way};
+use crate::platform;
 use crate::registry::DialAddr;
 use crate::upstream::Conn;
 use crate::upstream::connect::{DialError, FORBIDDEN, detail, dial, is_ours};
@@ -66,7 +67,7 @@ pub(super) async fn patiently<'a>(way: &Way<'a>) -> Result<Reached<'a>, Connect>
 
 /// One connect, and the time that it took.
 pub(super) async fn once<'a>(way: &Way<'a>) -> Result<Reached<'a>, Connect> {
-    let (addr, limit) = (way.addr, way.plan.connect);
+    let (addr, limit) = (way.addr, way.plan.connect + platform::LATE_REFUSAL);
     let slot = way.slots.take().await;
     let since = Instant::now();
     let dialled = dial(addr, limit).await;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
+use tokio::time::{Instant, timeout_at};
 
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,8 @@ mod tests;
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Names resolved at the same time.
 const AT_ONCE: usize = 16;
+/// The same for a look at all services at once.
+const AT_ONCE_IN_ALL: usize = 64;
 /// Addresses taken of one name.
 const MAX_ADDRESSES: usize = 64;
 
@@ -64,21 +67,41 @@ pub(super) async fn resolve(names: BTreeSet<String>, before: Resolved, lookup: L
         .await
 }
 
+/// Resolves those of `names` that have an answer by then: of the others nothing is known.
+pub(super) async fn resolve_until(
+    names: BTreeSet<String>,
+    until: Instant,
+    lookup: Lookup,
+) -> Resolved {
+    let each = stream::iter(names).map(|name| {
+        let lookup = Arc::clone(&lookup);
+        async move {
+            let answer = timeout_at(until, lookup(name.clone())).await.ok()?;
+            Some((name, found(answer)))
+        }
+    });
+    let answered = each.buffer_unordered(AT_ONCE_IN_ALL);
+    answered.filter_map(std::future::ready).collect().await
+}
+
 async fn look_up(name: &str, before: Option<Found>, lookup: &Lookup) -> Found {
     let answer = tokio::time::timeout(LOOKUP_TIMEOUT, lookup(name.to_owned())).await;
-    let failed = match answer {
-        Ok(Ok(ips)) if ips.is_empty() => "it has no address".to_owned(),
-        Ok(Ok(mut ips)) => {
+    let late = |_| Found::Failed(format!("no answer within {LOOKUP_TIMEOUT:?}"));
+    match (answer.map(found).unwrap_or_else(late), before) {
+        (Found::Failed(_), Some(before @ Found::Addresses(_))) => before,
+        (found, _) => found,
+    }
+}
+
+fn found(answer: io::Result<Vec<IpAddr>>) -> Found {
+    match answer {
+        Ok(ips) if ips.is_empty() => Found::Failed("it has no address".to_owned()),
+        Ok(mut ips) => {
             ips.sort_unstable();
             ips.dedup();
             ips.truncate(MAX_ADDRESSES);
-            return Found::Addresses(ips);
+            Found::Addresses(ips)
         }
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("no answer within {LOOKUP_TIMEOUT:?}"),
-    };
-    match before {
-        Some(found @ Found::Addresses(_)) => found,
-        _ => Found::Failed(failed),
+        Err(error) => Found::Failed(error.to_string()),
     }
 }

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use super::candidate::socket_path;
-use super::names::{self, Lookup};
+use super::names;
 use super::{Host, MemberPolicy, Members, Membership, ReadSet, Resolved};
 use crate::platform;
 
@@ -17,27 +17,30 @@ const ROUNDS: usize = 3;
 /// How long unix sockets are looked for: a folder of another machine that is away takes as long as it likes.
 const SOCKET_PATIENCE: Duration = Duration::from_secs(1);
 
-/// What may be dialled of each of these sets. Host names are resolved and unix sockets looked for, all within `patience`;
-/// a name that has no answer by then counts as one that does not resolve.
+/// What may be dialled of each of these sets. Host names that `names` does not hold are resolved and put there, and unix
+/// sockets looked for, all within `patience`. A name that has no answer by then is not known to be wrong: it has no
+/// finding, and nothing is dialled for it.
 pub async fn judge_once(
     services: &[(&ReadSet, MemberPolicy)],
     host: &Arc<Host>,
+    names: &mut Resolved,
     patience: Duration,
 ) -> Vec<Members> {
     find_sockets(services, host).await;
     let until = Instant::now() + patience;
-    let mut names = Resolved::new();
+    let mut asked: BTreeSet<String> = names.keys().cloned().collect();
     for _ in 0..ROUNDS {
-        let wanted = wanted(services, host, &names);
-        let new: BTreeSet<String> = wanted.filter(|name| !names.contains_key(name)).collect();
+        let wanted = wanted(services, host, names);
+        let new: BTreeSet<String> = wanted.filter(|name| !asked.contains(name)).collect();
         if new.is_empty() {
             break;
         }
-        names.extend(names::resolve(new, Resolved::new(), within(until)).await);
+        asked.extend(new.iter().cloned());
+        names.extend(names::resolve_until(new, until, names::system()).await);
     }
     let now = Instant::now();
     let judge = |(set, policy): &(&ReadSet, MemberPolicy)| {
-        Membership::new(policy.clone()).read(set, host, &names, now)
+        Membership::new(policy.clone()).read(set, host, names, now)
     };
     services.iter().map(judge).collect()
 }
@@ -69,16 +72,4 @@ async fn find_sockets(services: &[(&ReadSet, MemberPolicy)], host: &Arc<Host>) {
     });
     // What was not found by then is not there.
     let _ = timeout(SOCKET_PATIENCE, look).await;
-}
-
-/// The system's resolver, until then.
-fn within(until: Instant) -> Lookup {
-    let system = names::system();
-    Arc::new(move |name| {
-        let found = system(name);
-        Box::pin(async move {
-            let late = |_| std::io::Error::from(std::io::ErrorKind::TimedOut);
-            timeout_at(until, found).await.map_err(late)?
-        })
-    })
 }

@@ -43,6 +43,8 @@ pub struct Survey {
     /// Where else, under which prefix, services stand, and one name of each: looked for where nothing asked for was
     /// found.
     pub elsewhere: Vec<Elsewhere>,
+    /// Addresses that stand in the keys of any service, of the ports of those in [`ServiceSeen::gone`].
+    pub still: Vec<String>,
     /// Entries that were left out since there are too many.
     pub left_out: usize,
     /// What kept it from being read, or from being read to its end: what had been read by then stands.
@@ -102,6 +104,8 @@ pub struct ServiceSeen {
     pub leases: HashMap<String, Lease>,
     /// Addresses that were registered and are no more, the newest first, each once; as far as the registry remembers.
     pub gone: Vec<String>,
+    /// Some of its entries were left out, maybe all: nothing is known of what is not there.
+    pub partly: bool,
     /// Why it could not be read.
     pub failed: Option<MemberFault>,
 }
@@ -115,6 +119,7 @@ impl ServiceSeen {
             set,
             leases: HashMap::new(),
             gone: Vec::new(),
+            partly: false,
             failed: None,
         }
     }

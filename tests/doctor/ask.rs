@@ -78,6 +78,6 @@ pub fn whole(of: &Value) -> Vec<&str> {
     let findings = of["findings"].as_array().unwrap();
     findings
         .iter()
-        .map(|it| it["code"].as_str().unwrap())
+        .filter_map(|it| it["code"].as_str())
         .collect()
 }

@@ -29,7 +29,7 @@ async fn the_report_names_cause_evidence_and_remedy_and_says_that_nothing_is_cha
         "(refused after ",
         "R02 a loopback address",
         "server.WithServiceAddr(",
-        "1 registration of 1 service: 0 reachable, 1 wrong; more: tidegate explain P01",
+        "1 registration of 1 service: 0 reachable, 1 wrong; more: tidegate explain R02",
     ] {
         assert!(text.contains(part), "no {part:?} in {}", answer.out);
     }

@@ -1,5 +1,6 @@
 //! Registries that can be read, and registries that cannot.
 
+use etcd_client::{Txn, TxnOp};
 use scripted::{Act, Server, free};
 
 use crate::ask::{PREFIX, codes, doctor, run, whole};
@@ -79,6 +80,48 @@ async fn a_file_and_the_config_itself_are_looked_at_and_a_listener_of_the_config
             (&"stock".into(), &"config".into())
         ]
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_more_entries_than_are_kept_no_service_is_said_to_be_empty() {
+    let etcd = Etcd::start().await;
+    let server = Server::start(Act::Echo).await.unwrap();
+    let address = server.address().to_string();
+    let mut client = etcd.client().await;
+    for part in 0..801 {
+        let key = |n: i32| format!("{PREFIX}/aaa/{part}-{n}");
+        let puts = (0..125).map(|n| TxnOp::put(key(n), "no JSON", None));
+        let puts = Txn::new().and_then(puts.collect::<Vec<_>>());
+        client.txn(puts).await.unwrap();
+    }
+    for name in ["item", "stock"] {
+        etcd.register_for(PREFIX, name, &address, 60).await;
+    }
+    let (_, report) = doctor(&etcd, &[]).await;
+    let codes_of = |report: &serde_json::Value, name: &str| {
+        let services = report["services"].as_array().unwrap();
+        let it = services.iter().find(|it| it["name"] == name)?;
+        Some(whole(it).into_iter().map(str::to_owned).collect::<Vec<_>>())
+    };
+    for name in ["item", "stock"] {
+        assert!(
+            codes_of(&report, name).is_none_or(|it| it.is_empty()),
+            "{name}"
+        );
+    }
+    // One that the config names is looked at by its name.
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "[[registry]]\nname = 'main'\nkind = 'etcd'\nendpoints = ['{}']\n\
+         [[service]]\nname = 'stock'\nregistry = 'main'\n",
+        etcd.url()
+    );
+    std::fs::write(folder.path().join("tidegate.toml"), config).unwrap();
+    let report = run(&folder, &["doctor", "--json"]).await.json();
+    assert_eq!(codes_of(&report, "stock"), Some(Vec::new()));
+    let services = report["services"].as_array().unwrap();
+    let stock = services.iter().find(|it| it["name"] == "stock").unwrap();
+    assert_eq!(stock["reachable"], 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -231,6 +231,11 @@ fn what_listens_on_this_host_and_is_registered_no_more_is_found() {
             let told = lab.doctor(&["lost"]).await;
             assert_eq!(told.codes("lost"), ["R22"], "{:#}", told.json);
             assert_eq!(told.exit, 1);
+            // The same process under another name, which was not asked for: it has moved.
+            lab.register("found", "10.77.0.2:8840").await;
+            let told = lab.doctor(&["lost"]).await;
+            assert_eq!(told.codes("lost"), [""; 0], "{:#}", told.json);
+            assert_eq!(told.exit, 0);
         },
     );
 }

@@ -23,3 +23,14 @@ fn few_addresses_are_listened_to_patiently_and_many_for_a_bounded_time() {
         "never longer than the plan says"
     );
 }
+
+#[test]
+fn all_together_are_tried_for_a_minute_and_idle_connections_for_their_time_on_top() {
+    let plan = Plan::default();
+    assert_eq!(limit(&plan, 1_000_000), LIMIT);
+    let idle = Plan {
+        idle: Some(Duration::from_secs(6)),
+        ..plan
+    };
+    assert_eq!(limit(&idle, 65), LIMIT + Duration::from_secs(12));
+}

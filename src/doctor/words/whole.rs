@@ -60,6 +60,7 @@ pub fn whole(service: &str, whole: &Whole, lang: Lang) -> String {
                 "{address} 曾注册为 `{service}` 的实例，现在已不在注册中心，但仍有进程在监听",
             )
         }
+        What::OnTrust(n) => on_trust(*n, lang),
         What::Member {
             endpoint,
             step,
@@ -104,6 +105,22 @@ pub fn unread(whole: &Whole, lang: Lang) -> Option<(String, String)> {
     };
     let step = say!(lang, "the step that failed: {step}", "失败的步骤：{step}");
     Some((step, said))
+}
+
+fn on_trust(n: usize, lang: Lang) -> String {
+    match lang {
+        Lang::En => {
+            let n = count(n, "registration");
+            format!(
+                "{n} at a loopback address (R02), and somebody answers: well while all callers are on this host, and \
+                 unless etcd is behind a tunnel or a published port, which looks the same"
+            )
+        }
+        Lang::Zh => format!(
+            "{n} 个注册使用回环地址（R02），且有进程应答：只要所有调用方都在本机就没有问题；但如果 etcd 是经隧道或映射端口\
+             访问的，看起来也是这样"
+        ),
+    }
 }
 
 fn chinese(step: &'static str) -> &'static str {

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::fault::{Fault, Kind};
 use super::options::EtcdOptions;
+use crate::platform::LATE_REFUSAL;
 use crate::registry::Code;
 use crate::registry::survey::{Ask, MemberFault, MemberSeen, Survey};
 use reader::Reader;
@@ -37,7 +38,7 @@ type Asked = (usize, MemberSeen, Option<Client>);
 pub(super) async fn survey(options: &EtcdOptions, ask: Ask) -> Survey {
     let until = Instant::now() + LIMIT;
     let options = EtcdOptions {
-        connect_timeout: options.connect_timeout.min(CONNECT),
+        connect_timeout: options.connect_timeout.min(CONNECT) + LATE_REFUSAL,
         request_timeout: options.request_timeout.min(READ),
         ..options.clone()
     };
@@ -110,7 +111,8 @@ async fn read(reader: &Reader<'_>, ask: &Ask) -> Survey {
         .iter()
         .all(|it| it.set.instances.is_empty() && it.set.skipped.is_empty() && it.failed.is_none());
     let elsewhere = async {
-        match is_empty {
+        // Who asks again for some services knows what stands around.
+        match is_empty && (ask.gone || asked.is_empty()) {
             true => elsewhere::look(reader, asked).await,
             false => Vec::new(),
         }
@@ -118,8 +120,12 @@ async fn read(reader: &Reader<'_>, ask: &Ask) -> Survey {
     let gone = gone::of(reader, if ask.gone { seen } else { &[] });
     let (elsewhere, gone) = join(elsewhere, gone).await;
     survey.elsewhere = elsewhere;
-    for (service, gone) in survey.services.iter_mut().zip(gone) {
-        service.gone = gone;
+    // Where not all names can be read, nobody knows what has merely moved to another one.
+    if let Some(still) = gone::still(reader, &gone).await {
+        survey.still = still;
+        for (service, gone) in survey.services.iter_mut().zip(gone) {
+            service.gone = gone;
+        }
     }
     survey
 }

@@ -69,3 +69,33 @@ async fn the_system_resolves_localhost() {
     };
     assert!(ips.iter().all(IpAddr::is_loopback));
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_a_name_that_has_no_answer_in_time_nothing_is_known() {
+    // A resolver that takes its time with every other name.
+    let slow: Lookup = Arc::new(|name| {
+        Box::pin(async move {
+            let wait = if name.ends_with(['1', '3', '5', '7', '9']) {
+                7
+            } else {
+                1
+            };
+            tokio::time::sleep(Duration::from_secs(wait)).await;
+            Ok(ips(&["10.0.0.1"]))
+        })
+    });
+    let names: BTreeSet<String> = (0..60).map(|n| format!("item{n}")).collect();
+    let until = Instant::now() + Duration::from_secs(6);
+    let found = resolve_until(names, until, slow).await;
+    assert_eq!(found.len(), 30);
+    assert!(
+        found
+            .values()
+            .all(|it| *it == Found::Addresses(ips(&["10.0.0.1"])))
+    );
+    let failing = lookup(|_| Err(io::Error::other("no such host")));
+    let names = BTreeSet::from(["item".to_owned()]);
+    let until = Instant::now() + Duration::from_secs(6);
+    let found = resolve_until(names, until, failing).await;
+    assert_eq!(found["item"], Found::Failed("no such host".to_owned()));
+}

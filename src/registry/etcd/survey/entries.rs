@@ -97,7 +97,9 @@ async fn one(
             kept.put(service, &range, entry);
         }
         if page?.is_empty() || kept.is_full() {
-            kept.left_out += pages.total - pages.read;
+            let left = pages.total - pages.read;
+            service.partly |= left > 0;
+            kept.left_out += left;
             return Ok(());
         }
     }
@@ -162,6 +164,7 @@ impl<'a> Kept<'a> {
     fn put(&mut self, service: &mut ServiceSeen, range: &str, entry: &KeyValue) {
         if self.is_full() {
             self.left_out += 1;
+            service.partly = true;
             return;
         }
         self.entries += 1;

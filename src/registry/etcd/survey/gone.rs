@@ -7,7 +7,7 @@ use etcd_client::{Event, GetOptions, ResponseHeader, WatchOptions, WatchStream};
 use futures_util::stream::{self, StreamExt as _};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::reader::Reader;
+use super::reader::{Pages, Reader};
 use crate::registry::etcd::read::{MAX_MESSAGE, end_of};
 use crate::registry::survey::ServiceSeen;
 
@@ -21,11 +21,43 @@ const MAX_EVENTS: usize = 5000;
 const AT_ONCE: usize = 8;
 /// Addresses told of one service.
 const MAX_GONE: usize = 1000;
+/// Keys that are looked through for what is registered under another name.
+const MAX_KEYS: usize = 100_000;
 
 /// Those of each service, in the same order.
 pub(super) async fn of(reader: &Reader<'_>, services: &[ServiceSeen]) -> Vec<Vec<String>> {
     let each: Vec<_> = services.iter().map(|it| one(reader, it)).collect();
     stream::iter(each).buffered(AT_ONCE).collect().await
+}
+
+/// Addresses that stand in the keys of any service, of the ports of those that are gone. `None` where not all keys may be
+/// read, or where they are too many.
+pub(super) async fn still(reader: &Reader<'_>, gone: &[Vec<String>]) -> Option<Vec<String>> {
+    let ports: HashSet<&str> = gone.iter().flatten().filter_map(|it| port(it)).collect();
+    let mut still = Vec::new();
+    if ports.is_empty() {
+        return Some(still);
+    }
+    let range = reader.options.layout.range_of_names("");
+    let mut pages = Pages::new(reader, range.clone().into(), end_of(&range), true);
+    loop {
+        let page = pages.next().await.ok()?;
+        if pages.total > MAX_KEYS {
+            return None;
+        }
+        if page.is_empty() {
+            return Some(still);
+        }
+        let keys = page.iter().filter_map(|entry| entry.key_str().ok());
+        let addresses = keys.filter_map(|key| Some(key.rsplit_once('/')?.1));
+        let of_ports = addresses.filter(|it| port(it).is_some_and(|it| ports.contains(it)));
+        still.extend(of_ports.map(str::to_owned));
+    }
+}
+
+/// The port of an address as text, whatever stands before it.
+fn port(address: &str) -> Option<&str> {
+    address.rsplit_once(':').map(|(_, port)| port)
 }
 
 /// Nothing, where history cannot be read.
