@@ -9,9 +9,9 @@ const REWRITE: &str = concat!(
 
 pub(in crate::finding) const P01: Text = Text {
     cause: Code::P01.cause(),
-    proof: "The connect was refused within a round trip (ECONNREFUSED; 10061 on Windows). Kitex's netpoll client says \
-            `connection has been closed by peer`, its gonet client `connection refused`. A firewall that rejects may \
-            look the same. By hand:\n\
+    proof: "The connect was refused within a round trip (ECONNREFUSED; 10061 on Windows, which tries for two seconds before it \
+            says so). Kitex's netpoll client says `connection has been closed by peer`, its gonet client `connection \
+            refused`. A firewall that rejects may look the same. By hand:\n\
             \tnc -vz HOST PORT\n\
             On Windows:\n\
             \tTest-NetConnection HOST -Port PORT",
@@ -114,7 +114,7 @@ pub(in crate::finding) const P07: Text = Text {
 pub(in crate::finding) const P08: Text = Text {
     cause: Code::P08.cause(),
     proof: "`doctor --call` sent a call of a method that cannot exist, and nothing came back; without --call no call \
-            is sent. Connects alone succeed also where the process hangs: the kernel makes them. On its host, a Recv-Q \
+            is sent. A running tidegate says it after two overdue calls without any answer since. Connects alone succeed also where the process hangs: the kernel makes them. On its host, a Recv-Q \
             that does not fall says that the process accepts none:\n\
             \tss -ltn 'sport = :PORT'",
     remedies: &[
@@ -183,7 +183,8 @@ pub(in crate::finding) const P12: Text = Text {
 pub(in crate::finding) const P13: Text = Text {
     cause: Code::P13.cause(),
     proof: "Calls were connected and written, and no reply began in time: tidegate's answers say `phase first_byte`, \
-            while connects to the same instance are quick. By hand:\n\
+            while connects to the same instance are quick. A running tidegate says it after three overdue calls within \
+            10 s at an instance that answers others. By hand:\n\
             \ttidegate why SERVICE\n\
             \ttidegate doctor --recent SERVICE",
     remedies: &[

@@ -9,7 +9,7 @@ const REWRITE: &str = concat!(
 
 pub(in crate::finding) const P01: Text = Text {
     cause: "主机拒绝连接：主机在，但该端口没有人监听",
-    proof: "一个往返之内连接就被拒绝（ECONNREFUSED；Windows 上是 10061）。Kitex 的 netpoll 客户端会说 `connection has \
+    proof: "一个往返之内连接就被拒绝（ECONNREFUSED；Windows 上是 10061，要试两秒才说）。Kitex 的 netpoll 客户端会说 `connection has \
             been closed by peer`，gonet 客户端会说 `connection refused`。防火墙的拒绝规则看起来可能一样。手工查看：\n\
             \tnc -vz HOST PORT\n\
             在 Windows 上：\n\
@@ -110,7 +110,7 @@ pub(in crate::finding) const P07: Text = Text {
 
 pub(in crate::finding) const P08: Text = Text {
     cause: "它接受连接，却不回答调用",
-    proof: "`doctor --call` 发出一个不可能存在的方法的调用，没有任何回答；不加 --call 时不会发出任何调用。进程卡住时连\
+    proof: "`doctor --call` 发出一个不可能存在的方法的调用，没有任何回答；不加 --call 时不会发出任何调用。运行中的 tidegate 在两个调用逾期、且其间没有任何回答之后报告它。进程卡住时连\
             接照样能成功，因为连接由内核建立。在它的主机上查看，Recv-Q 一直不降说明进程没有接受连接：\n\
             \tss -ltn 'sport = :PORT'",
     remedies: &[
@@ -178,7 +178,7 @@ pub(in crate::finding) const P12: Text = Text {
 pub(in crate::finding) const P13: Text = Text {
     cause: "它会回答调用，但用时超过允许的时间",
     proof: "调用已经连上、已经写出，却没有及时等到回复：tidegate 的回答里写着 `phase first_byte`，而连接同一个实例很\
-            快。手工查看：\n\
+            快。运行中的 tidegate 在 10 秒内有三个调用逾期、而该实例仍在回答其他调用时报告它。手工查看：\n\
             \ttidegate why SERVICE\n\
             \ttidegate doctor --recent SERVICE",
     remedies: &[
