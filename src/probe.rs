@@ -19,6 +19,7 @@ mod speech;
 #[cfg(test)]
 mod tests;
 
+pub use call::{NO_EXCEPTION, ONLY_BYTES};
 pub(crate) use recognise::line;
 pub use recognise::recognise;
 pub use slots::Slots;

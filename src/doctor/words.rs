@@ -6,7 +6,7 @@ use super::report::{BLIND, Summary, Verdict};
 use crate::diagnosis::{KITEX_CONNECT_TIMEOUT, Lease};
 use crate::finding::{Code, Lang, plain};
 use crate::outcome::human;
-use crate::probe::{Called, Connect, Idle, Plan, Seen, Spoke};
+use crate::probe::{Called, Connect, Idle, NO_EXCEPTION, ONLY_BYTES, Plan, Seen, Spoke};
 
 /// One sentence in the language that is spoken.
 macro_rules! say {
@@ -26,9 +26,6 @@ mod whole;
 pub use entry::{beyond, counts, more_remedies, proof};
 pub use whole::{unread, whole};
 
-/// What a probe says of answers that are no exceptions.
-const NO_EXCEPTION: &str = "a reply, and no exception";
-const ONLY_BYTES: &str = "bytes in one of Thrift's protocols";
 /// Longer texts of a registry are cut.
 const LONGEST: usize = 120;
 

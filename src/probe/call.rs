@@ -119,11 +119,16 @@ fn judge(answer: &[u8], took: Duration) -> End {
     End::Answered(took, words(head.as_ref(), answer))
 }
 
+/// What is said of an answer that is a reply, in the place of an exception's text.
+pub const NO_EXCEPTION: &str = "a reply, and no exception";
+/// What is said of an answer of which no more is known than whose protocol it is.
+pub const ONLY_BYTES: &str = "bytes in one of Thrift's protocols";
+
 /// What an answer says, in one line.
 fn words(head: Option<&Head>, answer: &[u8]) -> String {
     match head {
-        None => "bytes in one of Thrift's protocols".into(),
-        Some(head) if head.kind != Kind::Exception => "a reply, and no exception".into(),
+        None => ONLY_BYTES.into(),
+        Some(head) if head.kind != Kind::Exception => NO_EXCEPTION.into(),
         Some(head) => match text(head, answer) {
             Some(text) if !text.is_empty() => printable(text),
             _ => "an exception without a text".into(),

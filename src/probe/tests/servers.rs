@@ -104,7 +104,7 @@ async fn a_reply_is_an_answer_too() {
     let server = Server::start(Act::Big(100_000)).await.unwrap();
     let seen = probe(&server.address().into(), &calling()).await;
     assert!(
-        matches!(&seen.call, Some(Called::Answered(_, text)) if text == "a reply, and no exception"),
+        matches!(&seen.call, Some(Called::Answered(_, text)) if text == NO_EXCEPTION),
         "{seen:?}"
     );
 }
