@@ -30,6 +30,7 @@ pub struct AddressIndex {
 
 #[derive(Debug, Default)]
 struct State {
+    /// By name: which of several was read first must not decide where a call goes.
     at: HashMap<SocketAddr, SmallVec<[Entry; 1]>>,
     /// What left the registry, in the order in which it did.
     gone: VecDeque<(Instant, SocketAddr, Arc<str>)>,
@@ -45,7 +46,7 @@ struct Entry {
 }
 
 impl AddressIndex {
-    /// The services that are registered at `addr`; where none is, those that were until lately.
+    /// The services that are registered at `addr`, by name; where none is, those that were until lately.
     #[must_use]
     pub fn services_at(&self, addr: SocketAddr) -> Services {
         let state = self.state.read();
@@ -90,16 +91,19 @@ impl AddressIndex {
 impl State {
     fn add(&mut self, addr: SocketAddr, service: &Arc<str>) {
         let entries = self.at.entry(addr).or_default();
-        match entries.iter_mut().find(|it| it.service == *service) {
-            Some(known) => {
-                known.gone = None;
-                known.holders += 1;
+        match entries.binary_search_by(|it| it.service.cmp(service)) {
+            Ok(known) => {
+                entries[known].gone = None;
+                entries[known].holders += 1;
             }
-            None => entries.push(Entry {
-                service: service.clone(),
-                holders: 1,
-                gone: None,
-            }),
+            Err(place) => entries.insert(
+                place,
+                Entry {
+                    service: service.clone(),
+                    holders: 1,
+                    gone: None,
+                },
+            ),
         }
     }
 

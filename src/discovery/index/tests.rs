@@ -27,6 +27,21 @@ async fn an_address_names_every_service_that_is_registered_there() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_services_at_an_address_come_by_name_whichever_was_read_first() {
+    let index = Arc::new(AddressIndex::default());
+    let mut all: Vec<_> = ["stock", "user", "item"]
+        .map(|name| Registered::new(index.clone(), name.into()))
+        .into();
+    for registered in &mut all {
+        registered.set(set(&[1]), Instant::now());
+    }
+    assert_eq!(names(&index, 1), ["item", "stock", "user"]);
+    all[0].set(set(&[]), Instant::now());
+    all[0].set(set(&[1]), Instant::now());
+    assert_eq!(names(&index, 1), ["item", "stock", "user"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_address_that_left_is_known_for_another_minute_unless_another_service_has_it() {
     let index = Arc::new(AddressIndex::default());
     let mut item = Registered::new(index.clone(), "item".into());
