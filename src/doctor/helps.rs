@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::report::{Entry, RegistryReport, ServiceReport, What, Whole};
 use crate::diagnosis::Lease;
-use crate::finding::remedy::{Remedy, Subject, remedies};
+use crate::finding::remedy::{Etcdctl, Remedy, Subject, remedies};
 use crate::finding::{Code, Lang};
 use crate::registry::Skipped;
 
@@ -22,8 +22,8 @@ pub struct About<'a> {
 pub struct Whence {
     /// It stands in a file, or in the config.
     pub in_file: bool,
-    /// The URL of the first member of the etcd, where it stands in one.
-    pub etcd: Option<Arc<str>>,
+    /// How the etcd is reached, where it stands in one.
+    pub etcd: Option<Arc<Etcdctl>>,
     /// What stands before the names of the services there.
     pub prefix: Option<Arc<str>>,
 }

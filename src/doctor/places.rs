@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use super::helps::Whence;
 use crate::config::{self, Config, Source};
 use crate::discovery;
 use crate::finding::Code;
+use crate::finding::remedy::Etcdctl;
 use crate::registry::survey::{Ask, ServiceSeen, Survey};
 use crate::registry::{Fixed, Host, ReadSet, Registry, host_and_port};
 
@@ -93,7 +95,7 @@ async fn open_registry(config: &config::Registry, host: &Host) -> Result<Place, 
     let whence = match config {
         config::Registry::Etcd(etcd) => Whence {
             in_file: false,
-            etcd: etcd.endpoints.first().map(|it| it.as_str().into()),
+            etcd: Some(Arc::new(etcdctl(etcd))),
             prefix: Some(etcd.prefix.as_str().into()),
         },
         config::Registry::File(_) => Whence {
@@ -111,6 +113,19 @@ async fn open_registry(config: &config::Registry, host: &Host) -> Result<Place, 
         at: sockets.first().copied(),
         registry,
     })
+}
+
+/// How a person reaches it.
+fn etcdctl(etcd: &config::Etcd) -> Etcdctl {
+    let tls = etcd.tls.clone().unwrap_or_default();
+    let text = |path: Option<PathBuf>| path.map(|it| it.display().to_string());
+    Etcdctl {
+        endpoint: etcd.endpoints.first().cloned().unwrap_or_default(),
+        user: etcd.user.clone(),
+        cacert: text(tls.ca),
+        cert: text(tls.cert),
+        key: text(tls.key),
+    }
 }
 
 /// What the hosts of these URLs stand for.

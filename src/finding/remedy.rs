@@ -5,9 +5,12 @@ use std::net::IpAddr;
 use self::place::Place;
 use super::{Code, Lang, plain};
 
+mod etcdctl;
 mod place;
 #[cfg(test)]
 mod tests;
+
+pub use etcdctl::Etcdctl;
 
 /// The most that are given for one finding.
 const MOST: usize = 5;
@@ -28,8 +31,8 @@ pub struct Subject<'a> {
     pub host: Option<IpAddr>,
     /// That address is this very host's: right only if the server runs here.
     pub here: bool,
-    /// The URL of a member of the etcd in which it stands, for `etcdctl`; `None` where it stands in none.
-    pub etcd: Option<&'a str>,
+    /// How the etcd in which it stands is reached; `None` where it stands in none.
+    pub etcd: Option<&'a Etcdctl>,
     /// What stands before the names of the services there; `None`: registry-etcd's own.
     pub own_prefix: Option<&'a str>,
     /// Its entry has no lease: nothing but a person takes it away.
@@ -72,7 +75,8 @@ pub fn remedies(code: Code, subject: &Subject<'_>, lang: Lang) -> Vec<Remedy> {
         .flat_map(|remedy| parts(remedy))
         .map(|(what, paste)| Remedy {
             what: place.fill(&what),
-            paste: paste.map(|lines| place.fill(&subject.commands(&lines))),
+            paste: paste
+                .map(|lines| subject.etcdctl(&place.fill(&subject.under_its_prefix(&lines)))),
         });
     let mut found: Vec<Remedy> = particular(code, subject, lang)
         .into_iter()
@@ -117,22 +121,23 @@ impl Subject<'_> {
         }
     }
 
-    /// The lines with the registry's own prefix, and its etcd where `etcdctl` is told none.
-    fn commands(&self, lines: &str) -> String {
+    /// The lines with the registry's own prefix.
+    fn under_its_prefix(&self, lines: &str) -> String {
         let own = match self.own_prefix {
-            None => PREFIX.to_owned(),
-            Some(prefix) if prefix.is_empty() || place::is_safe(prefix) => format!("{prefix}/"),
-            Some(_) => "PREFIX/".to_owned(),
+            None => return lines.to_owned(),
+            Some(prefix) if prefix.is_empty() || place::is_safe(prefix) => prefix,
+            Some(_) => "PREFIX",
         };
-        let lines = lines.replace(PREFIX, &own);
-        let etcd = self.etcd.filter(|url| place::is_safe(url));
-        let line = |line: &str| match (etcd, line.strip_prefix("etcdctl ")) {
-            (Some(url), Some(rest)) if !rest.contains("--endpoints=") => {
-                format!("etcdctl --endpoints='{url}' {rest}")
-            }
-            _ => line.to_owned(),
+        lines.replace(PREFIX, &format!("{own}/"))
+    }
+
+    /// The lines with what `etcdctl` is to be told of the registry's etcd.
+    fn etcdctl(&self, lines: &str) -> String {
+        let Some(etcd) = self.etcd else {
+            return lines.to_owned();
         };
-        lines.lines().map(line).collect::<Vec<_>>().join("\n")
+        let told: Vec<String> = lines.lines().map(|line| etcd.tell(line)).collect();
+        told.join("\n")
     }
 }
 

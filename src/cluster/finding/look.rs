@@ -14,9 +14,10 @@ use crate::probe::{Connect, Plan, Seen, probe};
 
 /// So many addresses are looked at at once, in the whole process; the others are at their next failure.
 static PLACES: Semaphore = Semaphore::const_new(4);
-/// A look is given up after so long: others want its place.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// A connect must leave some of that for what the server says.
+/// A look is given up after so long: others want its place. Enough for one at an endpoint that is a second away, which
+/// takes up to nine round trips.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// One connect ends after so long: a black hole does not keep its place.
 const CONNECT: Duration = Duration::from_millis(2500);
 
 impl Cluster {

@@ -196,6 +196,14 @@ fn nothing_that_means_something_to_a_shell_or_a_program_is_pasted() {
         .iter()
         .flat_map(|text| Code::ALL.iter().map(move |code| (text, code)))
     {
+        let all = |text: &str| Etcdctl {
+            endpoint: text.to_owned(),
+            user: Some(text.to_owned()),
+            cacert: Some(text.to_owned()),
+            cert: Some(text.to_owned()),
+            key: Some(text.to_owned()),
+        };
+        let (reached, quoted) = (all(text), all("\""));
         let subject = Subject {
             service: text,
             address: text,
@@ -204,13 +212,14 @@ fn nothing_that_means_something_to_a_shell_or_a_program_is_pasted() {
             in_file: false,
             nearest: Some(text),
             prefix: Some(text),
-            etcd: Some(text),
+            etcd: Some(&reached),
             own_prefix: Some(text),
             ..Subject::default()
         };
         let harmless = Subject {
             nearest: Some("x"),
             prefix: Some("\""),
+            etcd: Some(&quoted),
             own_prefix: Some("\""),
             ..Subject::default()
         };
@@ -295,9 +304,13 @@ fn findings_about_etcd_name_the_member() {
 
 #[test]
 fn etcdctl_is_told_the_registrys_etcd_and_its_prefix_and_keeps_the_lease() {
+    let etcd = Etcdctl {
+        endpoint: "http://10.0.0.9:2379".into(),
+        ..Etcdctl::default()
+    };
     let subject = Subject {
         key: "",
-        etcd: Some("http://10.0.0.9:2379"),
+        etcd: Some(&etcd),
         own_prefix: Some("dev/kitex"),
         ..subject()
     };
@@ -329,6 +342,49 @@ fn etcdctl_is_told_the_registrys_etcd_and_its_prefix_and_keeps_the_lease() {
             assert!(
                 !line.starts_with("etcdctl ") || endpoints == 1,
                 "{code}: {line}"
+            );
+        }
+    }
+}
+
+#[test]
+fn etcdctl_is_told_whom_to_be_and_which_certificates_to_show() {
+    let etcd = Etcdctl {
+        endpoint: "https://10.0.0.9:2379".into(),
+        user: Some("tide".into()),
+        cacert: Some("/certs/KEY.pem".into()),
+        cert: Some("/my certs/own.pem".into()),
+        key: None,
+    };
+    let subject = Subject {
+        etcd: Some(&etcd),
+        own_prefix: Some("kitex/registry-etcd"),
+        ..subject()
+    };
+    let reached =
+        "etcdctl --endpoints='https://10.0.0.9:2379' --cacert='/certs/KEY.pem' --cert='CERT_FILE' ";
+    for (code, told) in [
+        (Code::R09, "--user='USER' put --ignore-lease "),
+        (Code::R12, "--user='USER' del "),
+        (Code::R13, "--user='tide' get --prefix "),
+        (Code::E03, "--user='root' role grant-permission "),
+    ] {
+        let all = pasted(code, &subject).join("\n");
+        let is_told = |line: &str| {
+            line.strip_prefix(reached)
+                .is_some_and(|it| it.starts_with(told))
+        };
+        assert!(all.lines().any(is_told), "{code}: {all}");
+    }
+    let member = Subject {
+        address: "https://10.0.0.8:2379",
+        ..subject
+    };
+    for line in Code::ALL.iter().flat_map(|code| pasted(*code, &member)) {
+        for flag in ["--endpoints=", "--user="] {
+            assert!(
+                line.lines().all(|it| it.matches(flag).count() <= 1),
+                "{line}"
             );
         }
     }
