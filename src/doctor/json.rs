@@ -47,12 +47,13 @@ impl Serialize for Json<'_> {
 impl Serialize for In<'_, RegistryReport> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let Self(it, lang) = *self;
-        let mut out = to.serialize_struct("Registry", 5)?;
+        let mut out = to.serialize_struct("Registry", 6)?;
         out.serialize_field("name", &*it.name)?;
         out.serialize_field("kind", it.kind)?;
         out.serialize_field("members", &Each(&it.members, lang))?;
         out.serialize_field("findings", &Wholes(it.about(), &it.findings, lang))?;
         out.serialize_field("left_out", &it.left_out)?;
+        out.serialize_field("passed_over", &it.passed_over)?;
         out.end()
     }
 }

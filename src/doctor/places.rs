@@ -208,10 +208,10 @@ async fn name_configured(places: &[Place], config: &Config, surveys: &mut [(usiz
             let all = &survey.services;
             let is_new = |name: &Arc<str>| all.iter().all(|it| it.name != *name || it.partly);
             let new: Vec<Arc<str>> = named.into_iter().filter(is_new).collect();
-            if survey.left_out == 0 {
+            if survey.left_out == 0 && survey.passed_over == 0 {
                 survey.services.extend(new.into_iter().map(nothing));
             } else if !new.is_empty() {
-                // They may be among what was left out.
+                // They may be among what was left out, or passed over.
                 survey.services.retain(|it| !new.contains(&it.name));
                 let by_name = place.registry.survey(Ask::of(new)).await;
                 survey.services.extend(by_name.services);

@@ -37,6 +37,8 @@ pub struct RegistryReport {
     pub unread: bool,
     /// Registrations that were not looked at since there are too many.
     pub left_out: usize,
+    /// Keys of other programs that were passed over.
+    pub passed_over: usize,
 }
 
 /// A finding about a service or a registry as a whole.

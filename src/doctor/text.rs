@@ -96,6 +96,10 @@ fn registry(page: &mut Page, it: &RegistryReport, lang: Lang) {
     if it.left_out > 0 {
         page.wrapped(2, &words::left_out(it.left_out, lang));
     }
+    if it.passed_over > 0 {
+        let (colour, mark) = mark(true);
+        page.marked(colour, mark, &words::passed_over(it.passed_over, lang));
+    }
 }
 
 fn service(page: &mut Page, it: &ServiceReport, lang: Lang) {

@@ -40,6 +40,7 @@ pub(super) fn registries(places: &[Place], surveys: &[(usize, Survey)]) -> Vec<R
             findings: registry(place, survey),
             unread: survey.failed.is_some() && survey.services.is_empty(),
             left_out: survey.left_out,
+            passed_over: survey.passed_over,
         })
         .collect()
 }

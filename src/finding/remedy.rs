@@ -121,6 +121,11 @@ impl Subject<'_> {
         }
     }
 
+    /// Whether the key may be any program's, and none of a registration: nothing that changes it is to be pasted.
+    fn is_of_another_program(&self) -> bool {
+        !self.in_file && !self.key.is_empty() && !place::ends_in_address(self.key, self.address)
+    }
+
     /// The lines with the registry's own prefix.
     fn under_its_prefix(&self, lines: &str) -> String {
         let own = match self.own_prefix {
@@ -161,6 +166,14 @@ fn particular(code: Code, subject: &Subject<'_>, lang: Lang) -> Vec<Remedy> {
         );
         found.push(Remedy { what, paste: None });
     }
+    if code != Code::R09 && code.label().starts_with('R') && subject.is_of_another_program() {
+        let what = say(
+            "See whether another program uses the same prefix: the key does not end in an address."
+                .to_owned(),
+            "看看是不是有别的程序用了同一个前缀：这个键不以地址结尾。".to_owned(),
+        );
+        found.push(Remedy { what, paste: None });
+    }
     if code != Code::R13 {
         return found;
     }
@@ -194,6 +207,13 @@ fn fits(remedy: &str, subject: &Subject<'_>, place: &Place<'_>) -> bool {
         "server.WithRegistryInfo",
     ];
     if subject.in_file && REGISTRAR.iter().any(|its| remedy.contains(its)) {
+        return false;
+    }
+    if subject.is_of_another_program()
+        && ["etcdctl put", "etcdctl del"]
+            .iter()
+            .any(|it| remedy.contains(it))
+    {
         return false;
     }
     // Another prefix is the answer only where one is known, or where nothing nearer is.

@@ -163,6 +163,22 @@ pub fn parse_path(address: &str) -> Result<Address, Malformed> {
     Ok(Address::Unix(PathBuf::from(path)))
 }
 
+/// Whether a key of Kitex's registrar may end in this: an address of TCP, also an IPv6 one without its brackets.
+pub(super) fn is_of_tcp(text: &str) -> bool {
+    match parse(text) {
+        Ok(address) => !matches!(address, Address::Unix(_)),
+        Err(Malformed::NoBrackets) => bracketed(text).is_some(),
+        Err(_) => false,
+    }
+}
+
+/// An IPv6 address without brackets and a port, as they are meant.
+fn bracketed(address: &str) -> Option<SocketAddr> {
+    let (host, port) = address.rsplit_once(':')?;
+    let host: Ipv6Addr = host.parse().ok()?;
+    Some(SocketAddr::new(IpAddr::V6(host), read_port(port).ok()?))
+}
+
 fn is_path(text: &str) -> bool {
     text.starts_with(['/', '@'])
 }
@@ -196,14 +212,10 @@ fn ends_in_a_number(host: &str) -> bool {
 
 /// What to write instead of a malformed address.
 pub(super) fn remedy(address: &str) -> String {
-    let bracketed = address
-        .rsplit_once(':')
-        .and_then(|(host, port)| Some((host.parse::<Ipv6Addr>().ok()?, read_port(port).ok()?)))
-        .map(|(host, port)| SocketAddr::new(IpAddr::V6(host), port));
     if is_path(address) || address.starts_with("unix:") {
         return format!("register {address:?} as unix:/path, or delete it");
     }
-    match bracketed {
+    match bracketed(address) {
         Some(socket) => format!(
             "write it as {socket}: Kitex drops the brackets of an IPv6 listen address, so pass it to the etcd \
              registry with SetFixedAddress, or register an IPv4 address by KITEX_IP_TO_REGISTRY"

@@ -43,7 +43,9 @@ impl Code {
             Code::R08 => format!(
                 "register one address in both places, the key and the value of {at}, or delete it if it is a leftover"
             ),
-            Code::R09 => format!("write to {at} what registry-etcd writes, or delete it"),
+            Code::R09 => format!(
+                "see whether {at} is another program's; else write there what registry-etcd writes, or delete it"
+            ),
             Code::R10 => format!("give the instance at {at} a weight of 1 or more"),
             Code::R11 => format!("delete {at} if it is a leftover"),
             Code::R14 => format!("delete {at}; no service can listen on {shown}"),

@@ -47,6 +47,9 @@ pub struct Survey {
     pub still: Vec<String>,
     /// Entries that were left out since there are too many.
     pub left_out: usize,
+    /// Keys of other programs that stand among the services' and were passed over: those of names that were not asked
+    /// for and of which no key ends in an address, under the empty prefix.
+    pub passed_over: usize,
     /// What kept it from being read, or from being read to its end: what had been read by then stands.
     pub failed: Option<MemberFault>,
 }

@@ -124,6 +124,63 @@ async fn behind_more_entries_than_are_kept_no_service_is_said_to_be_empty() {
     assert_eq!(stock["reachable"], 1);
 }
 
+/// What other programs keep in an etcd: config-etcd's rules, Kubernetes' objects, services under a prefix of their own.
+const OTHERS: [(&str, &str); 4] = [
+    (
+        "/KitexConfig/gateway/item/rpc_timeout",
+        r#"{"*":{"rpc_timeout_ms":1000}}"#,
+    ),
+    ("/registry/pods/default/x", "k8s\0\n"),
+    ("/registry/roles/system:basic", "k8s\0\n"),
+    (
+        "/dev/kitex/stock/10.0.0.1:8888",
+        r#"{"network":"tcp","address":"10.0.0.1:8888","weight":10}"#,
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_the_empty_prefix_other_programs_keys_are_passed_over() {
+    let etcd = Etcd::start().await;
+    let server = Server::start(Act::Echo).await.unwrap();
+    etcd.register_for("", "item", &server.address().to_string(), 60)
+        .await;
+    for (key, value) in OTHERS {
+        etcd.put(key, value).await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "[[registry]]\nname = 'main'\nkind = 'etcd'\nendpoints = ['{}']\nprefix = ''\n",
+        etcd.url()
+    );
+    std::fs::write(folder.path().join("t.toml"), &config).unwrap();
+    let answer = run(&folder, &["doctor", "-c", "t.toml", "--json"]).await;
+    let report = answer.json();
+    assert_eq!(answer.code, 0, "{report:#}");
+    assert_eq!(report["services"].as_array().unwrap().len(), 1);
+    assert_eq!(report["registries"][0]["passed_over"], 4);
+    let said = run(&folder, &["doctor", "-c", "t.toml"]).await.out;
+    assert!(said.contains("4 keys of other programs"), "{said}");
+    let wrong = run(&folder, &["doctor", "itme", "-c", "t.toml"]).await.out;
+    assert!(wrong.contains("1 service under the empty"), "{wrong}");
+    // Named here, it is meant; but nothing that changes its keys is to be pasted.
+    let named = format!("{config}[[service]]\nname = 'KitexConfig'\nregistry = 'main'\n");
+    std::fs::write(folder.path().join("named.toml"), named).unwrap();
+    for args in [
+        &["doctor", "-c", "named.toml"][..],
+        &["doctor", "KitexConfig", "registry", "-c", "t.toml"],
+    ] {
+        let answer = run(&folder, args).await;
+        assert_eq!(answer.code, 1, "{answer:?}");
+        assert!(answer.out.contains("rpc_timeout"), "{answer:?}");
+        assert!(
+            answer.out.contains("another program uses the same prefix"),
+            "{answer:?}"
+        );
+        let changes = [" put ", " del "].iter().any(|it| answer.out.contains(it));
+        assert!(!changes, "{answer:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_etcd_without_services_and_one_without_the_right_to_list_are_said() {
     let mut etcd = Etcd::start().await;

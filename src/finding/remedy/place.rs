@@ -94,6 +94,16 @@ pub(super) fn is_safe(text: &str) -> bool {
     (1..=LONGEST).contains(&text.len()) && !text.starts_with('-') && text.chars().all(is_plain)
 }
 
+/// Whether a key ends as those of registrations do: in a host and a port, or in the very address that is registered.
+pub(super) fn ends_in_address(key: &str, registered: &str) -> bool {
+    let last = key.rsplit_once('/').map_or(key, |(_, last)| last);
+    let is_registered = || {
+        key.strip_suffix(registered)
+            .is_some_and(|rest| !registered.is_empty() && rest.ends_with('/'))
+    };
+    matches!(host_and_port(last), (Some(_), Some(_))) || is_registered()
+}
+
 /// Of `HOST:PORT`, `[IPV6]:PORT`, or a URL.
 fn host_and_port(address: &str) -> (Option<&str>, Option<u16>) {
     let address = address.split_once("://").map_or(address, |(_, rest)| rest);

@@ -204,10 +204,11 @@ fn nothing_that_means_something_to_a_shell_or_a_program_is_pasted() {
             key: Some(text.to_owned()),
         };
         let (reached, quoted) = (all(text), all("\""));
+        let key = format!("-/{text}");
         let subject = Subject {
             service: text,
             address: text,
-            key: text,
+            key: &key,
             host: None,
             in_file: false,
             nearest: Some(text),
@@ -447,4 +448,45 @@ fn an_entry_without_a_lease_that_nobody_answers_for_is_to_be_deleted_first() {
     assert!(pasted(Code::R12, &subject)[0].starts_with("etcdctl del "));
     let first = &remedies(Code::R12, &subject, Lang::En)[0];
     assert!(first.what.starts_with("Delete the entry"), "{first:?}");
+}
+
+#[test]
+fn a_key_that_does_not_end_in_an_address_is_never_written_or_deleted() {
+    let registered = [
+        ("/item/10.0.0.1:8888", ""),
+        ("/item/[fd00::1]:8888", ""),
+        ("/item/fd00::1:8888", ""),
+        ("/item/shop-7.local:8888", ""),
+        ("/item//run/item.sock", "/run/item.sock"),
+    ];
+    let others = [
+        ("/KitexConfig/gateway/item/rpc_timeout", ""),
+        ("/registry/pods/default/x", ""),
+        ("/registry/roles/system:basic", ""),
+        ("/item/instance-1", "10.0.0.1:8888"),
+    ];
+    let keys = registered.map(|it| (it, true));
+    let keys = keys.into_iter().chain(others.map(|it| (it, false)));
+    for ((key, address), is_registered) in keys {
+        let subject = Subject {
+            key,
+            address,
+            own_prefix: Some(""),
+            ..subject()
+        };
+        for code in Code::ALL
+            .iter()
+            .filter(|code| code.label().starts_with('R'))
+        {
+            let lines = pasted(*code, &subject).join("\n");
+            let changes = lines.contains(" put ") || lines.contains(" del ");
+            assert!(is_registered || !changes, "{code} {key}: {lines}");
+            if matches!(code, Code::R08 | Code::R09 | Code::R15) {
+                assert_eq!(changes, is_registered, "{code} {key}: {lines}");
+                let first = &remedies(*code, &subject, Lang::En)[0].what;
+                let is_asked = first.starts_with("See whether another program");
+                assert!(is_registered || is_asked, "{code} {key}: {first}");
+            }
+        }
+    }
 }

@@ -138,3 +138,30 @@ proptest! {
         prop_assert_eq!(parse(&path), unix(&path));
     }
 }
+
+#[test]
+fn what_a_registrar_puts_at_the_end_of_a_key_is_told_from_what_other_programs_put_there() {
+    for text in [
+        "10.0.0.1:8888",
+        "[fd00::1]:8888",
+        "fd00::1:8888",
+        ":8888",
+        "shop.local:1",
+    ] {
+        assert!(is_of_tcp(text), "{text}");
+    }
+    for text in [
+        "",
+        "x",
+        "rpc_timeout",
+        "system:basic",
+        "system:serviceaccounts:default",
+        "pods/default/x:1",
+        "item/10.0.0.1:8888",
+        "/run/item.sock",
+        "@item",
+        "unix:/run/item.sock",
+    ] {
+        assert!(!is_of_tcp(text), "{text}");
+    }
+}

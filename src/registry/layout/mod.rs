@@ -4,6 +4,7 @@ mod kitex;
 
 pub use kitex::{DEFAULT_WEIGHT, PREFIX as KITEX_PREFIX};
 
+use super::address::is_of_tcp;
 use super::{Instance, Skipped};
 
 #[cfg(test)]
@@ -62,6 +63,14 @@ impl Layout {
         let end = rest.iter().position(|byte| *byte == b'/')?;
         let (name, address) = (std::str::from_utf8(&rest[..end]).ok()?, &rest[end + 1..]);
         (is_name(name) && !address.is_empty()).then_some((name, address))
+    }
+
+    /// Whether a key, by what stands in it behind the service's name, tells that there is a service of this name. Under
+    /// the empty prefix every program's keys stand beside the registrations.
+    #[must_use]
+    pub fn tells_service(&self, address: &[u8]) -> bool {
+        let Layout::Kitex { prefix } = self;
+        !prefix.is_empty() || std::str::from_utf8(address).is_ok_and(is_of_tcp)
     }
 
     /// Reads one entry of that range. `revision` is that of its last put.

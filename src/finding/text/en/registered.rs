@@ -154,9 +154,9 @@ pub(in crate::finding) const R09: Text = Text {
             it too: callers are told `no instance remains`. By hand:\n\
             \tetcdctl get 'KEY'",
     remedies: &[
+        "See whether another program uses the same prefix.",
         concat!("Write what registry-etcd writes:\n", put!()),
         DELETE,
-        "See whether another program uses the same prefix.",
     ],
 };
 

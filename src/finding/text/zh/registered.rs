@@ -135,9 +135,9 @@ pub(in crate::finding) const R09: Text = Text {
             instance remains`。手工查看：\n\
             \tetcdctl get 'KEY'",
     remedies: &[
+        "看看是不是有别的程序用了同一个前缀。",
         concat!("写成 registry-etcd 所写的样子：\n", put!()),
         DELETE,
-        "看看是不是有别的程序用了同一个前缀。",
     ],
 };
 

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use etcd_client::GetOptions;
 
 use super::reader::Reader;
+use crate::registry::address::is_of_tcp;
 use crate::registry::etcd::read::end_of;
 use crate::registry::survey::Elsewhere;
-use crate::registry::{Address, KITEX_PREFIX, Layout, is_name, parse};
+use crate::registry::{KITEX_PREFIX, Layout, is_name};
 
 /// Keys that are looked at.
 const MAX_KEYS: i64 = 2000;
@@ -79,6 +80,5 @@ impl Found {
 fn shape(key: &[u8]) -> Option<(&str, &str)> {
     let (rest, address) = std::str::from_utf8(key).ok()?.rsplit_once('/')?;
     let (prefix, service) = rest.rsplit_once('/')?;
-    let is_address = parse(address).is_ok_and(|it| !matches!(it, Address::Unix(_)));
-    (is_address && is_name(service)).then_some((prefix, service))
+    (is_of_tcp(address) && is_name(service)).then_some((prefix, service))
 }

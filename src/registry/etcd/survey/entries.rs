@@ -21,13 +21,14 @@ const MAX_NAMES: usize = 10_000;
 /// Names are read by looking at a few keys, and skipping the rest of the last one's service.
 const NAMES_PAGE: i64 = 200;
 
-/// All services.
+/// All services. Keys that tell of none are other programs', and passed over.
 pub(super) async fn all(reader: &Reader<'_>, survey: &mut Survey) -> Leases {
     let layout = &reader.options.layout;
     let range = layout.range_of_names("");
     let mut pages = Pages::new(reader, range.clone().into(), end_of(&range), false);
     let mut kept = Kept::new(layout);
     let mut services: BTreeMap<Arc<str>, ServiceSeen> = BTreeMap::new();
+    let mut told: BTreeSet<Arc<str>> = BTreeSet::new();
     let ended = loop {
         let page = match pages.next().await {
             Ok(page) if page.is_empty() => break None,
@@ -35,9 +36,12 @@ pub(super) async fn all(reader: &Reader<'_>, survey: &mut Survey) -> Leases {
             Err(fault) => break Some(fault),
         };
         for entry in &page {
-            let Some((name, _)) = layout.name_of(entry.key()) else {
+            let Some((name, address)) = layout.name_of(entry.key()) else {
                 continue;
             };
+            if !told.contains(name) && layout.tells_service(address) {
+                told.insert(name.into());
+            }
             if !services.contains_key(name) && services.len() == MAX_NAMES {
                 kept.left_out += 1;
                 continue;
@@ -52,8 +56,14 @@ pub(super) async fn all(reader: &Reader<'_>, survey: &mut Survey) -> Leases {
         }
     };
     survey.left_out = kept.left_out + pages.total - pages.read;
-    survey.names = services.keys().cloned().collect();
-    survey.services = services.into_values().collect();
+    kept.leases.keep_those_of(|name| told.contains(name));
+    let (services, others): (Vec<_>, Vec<_>) = services
+        .into_values()
+        .partition(|service| told.contains(&service.name));
+    let keys = |it: &ServiceSeen| it.set.instances.len() + it.set.skipped.len();
+    survey.passed_over = others.iter().map(keys).sum();
+    survey.names = services.iter().map(|it| it.name.clone()).collect();
+    survey.services = services;
     match ended {
         Some(fault) => survey.failed = Some(reader.stopped(&fault, &range, pages.read)),
         None if kept.is_full() => rest_of_names(reader, survey).await,
@@ -132,6 +142,7 @@ async fn names(
             pages.skip_to(end_of(&layout.range(name)));
         }
         let found = page.iter().filter_map(|entry| layout.name_of(entry.key()));
+        let found = found.filter(|(_, address)| layout.tells_service(address));
         names.extend(found.map(|(name, _)| Arc::from(name)));
     }
     Ok(())

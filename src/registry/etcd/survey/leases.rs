@@ -26,6 +26,14 @@ impl Leases {
         let entries = self.0.entry(lease).or_default();
         entries.push((service.clone(), key));
     }
+
+    /// Forgets the entries of services that are none.
+    pub(super) fn keep_those_of(&mut self, is_service: impl Fn(&str) -> bool) {
+        self.0.retain(|_, entries| {
+            entries.retain(|(service, _)| is_service(service));
+            !entries.is_empty()
+        });
+    }
 }
 
 /// Asks for each lease once, and notes it at its entries.
