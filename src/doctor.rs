@@ -7,7 +7,8 @@
 //! | [`round`] | every address that would be dialled is tried once, some at a time |
 //! | [`case`] | registrations and what was seen, to findings |
 //! | `whole` | findings about services and registries as a whole |
-//! | here | services with an accused registration are looked at again: what has gone meanwhile is no finding |
+//! | again | services with an accused registration are looked at again: what has gone meanwhile is no finding; so are, a
+//! while later, those that seem to be registered no more: what comes back is none either |
 //!
 //! What it comes to is a [`Report`], printed by [`text`] for people and by [`json`] for programs. Nothing is ever written
 //! anywhere, and without [`Plan::call`] no call is sent.
@@ -20,8 +21,9 @@ use crate::discovery;
 use crate::finding::Code;
 use crate::probe::{Plan, Seen};
 use crate::registry::survey::Survey;
-use crate::registry::{DialAddr, Found, Host, Resolved};
+use crate::registry::{DialAddr, Host, Resolved};
 
+mod again;
 pub mod case;
 pub mod helps;
 pub mod here;
@@ -37,8 +39,10 @@ pub mod words;
 
 pub use report::Report;
 
+use again::Again;
 use case::Case;
 use places::Place;
+use report::Whole;
 pub(crate) use whole::missing;
 
 /// What is asked.
@@ -79,82 +83,38 @@ pub async fn examine(
     let mut known = Known::default();
     let mut cases = case::judge_knowing(config, &places, &surveys, &host, &mut known.names).await;
     round::look(cases.iter(), &asked.plan, &mut known.looks, progress).await;
-    settle(
-        config, asked, &places, &host, &mut cases, &mut known, progress,
-    )
-    .await;
-    Ok(report(&places, &surveys, cases, &known.looks, &host).await)
-}
-
-/// The services with an accused registration are surveyed once more and take the place of what was seen of them first:
-/// an entry that has gone meanwhile was a server that stopped, one that was put again is tried again.
-async fn settle(
-    config: &Config,
-    asked: &Asked,
-    places: &[Place],
-    host: &Arc<Host>,
-    cases: &mut Vec<Case>,
-    known: &mut Known,
-    progress: Progress<'_>,
-) {
-    let Known { looks, names } = known;
-    let is_accused = |case: &Case| case.is_accused(places, looks, host);
-    let accused: Vec<usize> = (0..cases.len())
-        .filter(|at| is_accused(&cases[*at]))
-        .collect();
-    let named = accused.iter().map(|at| {
-        let case = &cases[*at];
-        (case.place, case.seen.name.clone())
-    });
-    let surveys = places::survey_again(places, named).await;
-    // What was found stands: a resolver that is slower now takes none of it back.
-    names.retain(|_, found| matches!(found, Found::Addresses(_)));
-    let again = case::judge_knowing(config, places, &surveys, host, names).await;
-    let again = again
-        .into_iter()
-        .filter(|it| it.was_read() && !it.seen.partly);
-    let mut again: HashMap<_, Case> = again.map(|it| (it.id(), it)).collect();
-    for case in cases.iter() {
-        let now = again.get(&case.id());
-        now.into_iter().for_each(|now| case.forget(now, looks));
-    }
-    round::look(again.values(), &asked.plan, looks, progress).await;
-    let mut gone = false;
-    for case in cases.iter_mut() {
-        if let Some(now) = again.remove(&case.id()) {
-            // What was there before the first look is not asked for twice.
-            let before = std::mem::replace(case, now);
-            case.seen.gone = before.seen.gone;
-            gone |= case.is_empty();
-        }
-    }
-    if gone && asked.services.is_empty() {
-        cases.retain(|case| !case.is_empty() || is_configured(config, case));
-    }
-}
-
-/// Whether the config names the service: it is missed where it is not registered.
-fn is_configured(config: &Config, case: &Case) -> bool {
-    config.service(&case.seen.name).is_some()
+    let again = Again {
+        config,
+        asked,
+        places: &places,
+        host: &host,
+        progress,
+    };
+    again.settle(&mut cases, &mut known).await;
+    let left = again.unregistered(&surveys, &mut cases, &mut known).await;
+    Ok(report(&places, &surveys, cases, left, &known.looks, &host).await)
 }
 
 async fn report(
     places: &[Place],
     surveys: &[(usize, Survey)],
     cases: Vec<Case>,
+    mut left: HashMap<usize, Vec<Whole>>,
     looks: &Looks,
     host: &Host,
 ) -> Report {
     let mut registries = whole::registries(places, surveys);
-    let left = whole::unregistered(&cases, surveys, host).await;
     let mut services = Vec::with_capacity(cases.len());
     for (at, case) in cases.into_iter().enumerate() {
         let place = &places[case.place];
         let survey = surveys.iter().find(|(place, _)| *place == case.place);
-        let mut findings = survey.map_or(Vec::new(), |(_, survey)| {
-            whole::service(place, survey, &case)
-        });
-        findings.extend(left.get(&at).into_iter().flatten().cloned());
+        // That a server has given up tells more than that nothing is there.
+        let mut findings = left.remove(&at).unwrap_or_default();
+        findings.extend(
+            survey
+                .into_iter()
+                .flat_map(|(_, survey)| whole::service(place, survey, &case)),
+        );
         let mut service = case.report(places, looks, host, findings);
         here::find_hosts(&mut service, place, host).await;
         services.push(service);

@@ -70,7 +70,7 @@ codes! {
     R10 "a weight of 0 or less; 10 is used, as Kitex does",
     R11 "the same address stands in another entry as well",
     R12 "its lease is not renewed: the entry goes when the lease ends, or, without one, never",
-    R13 "the wrong prefix, or no such service",
+    R13 "the wrong prefix, no such service, or its instances are gone",
     R14 "a cloud's metadata address, which is never dialled",
     R15 "a network that is neither tcp nor unix",
     R16 "a listener of this tidegate: dialling it would be a loop",

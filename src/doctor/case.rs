@@ -91,6 +91,23 @@ impl Case {
         self.seen.set.instances.is_empty() && self.seen.set.skipped.is_empty()
     }
 
+    /// Whether nothing is registered for it, and something was.
+    #[must_use]
+    pub fn has_lost_all(&self) -> bool {
+        self.was_read() && self.is_empty() && !self.seen.partly && !self.seen.gone.is_empty()
+    }
+
+    /// Takes over from an earlier look what was registered and is no more: what was there before the first look is asked
+    /// for only once. Where nothing is left, what was there then has gone as well.
+    pub fn remember(&mut self, before: &Case) {
+        let seen = before.seen.set.instances.iter();
+        let seen = seen.map(|it| &it.address).filter(|_| self.is_empty());
+        let mut gone: Vec<String> = seen.chain(&before.seen.gone).cloned().collect();
+        let now = &self.seen.set.instances;
+        gone.retain(|address| now.iter().all(|it| it.address != *address));
+        self.seen.gone = gone;
+    }
+
     /// What would be dialled for it.
     pub fn dials(&self) -> impl Iterator<Item = &DialAddr> {
         self.members.shown.iter().filter_map(|it| it.dial.as_ref())

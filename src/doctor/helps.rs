@@ -70,6 +70,7 @@ impl<'a> About<'a> {
         let mut subject = self.subject();
         match &whole.what {
             What::NoService { nearest, .. } => subject.nearest = nearest.as_deref(),
+            What::Gone { .. } => subject.was_registered = true,
             What::Begins(longer) => subject.nearest = longer.first().map(|it| &**it),
             What::Unregistered(address) => subject.address = address,
             What::Member { endpoint, step, .. } => {

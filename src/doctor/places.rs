@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::helps::Whence;
 use crate::config::{self, Config, Source};
@@ -15,7 +15,7 @@ use crate::discovery;
 use crate::finding::Code;
 use crate::finding::remedy::Etcdctl;
 use crate::registry::survey::{Ask, ServiceSeen, Survey};
-use crate::registry::{Fixed, Host, ReadSet, Registry, host_and_port};
+use crate::registry::{Fixed, Host, Registry, host_and_port};
 
 /// How long the name of a registry's host may take to resolve.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -208,15 +208,16 @@ async fn name_configured(places: &[Place], config: &Config, surveys: &mut [(usiz
             let all = &survey.services;
             let is_new = |name: &Arc<str>| all.iter().all(|it| it.name != *name || it.partly);
             let new: Vec<Arc<str>> = named.into_iter().filter(is_new).collect();
-            if survey.left_out == 0 && survey.passed_over == 0 {
-                survey.services.extend(new.into_iter().map(nothing));
-            } else if !new.is_empty() {
-                // They may be among what was left out, or passed over.
+            if !new.is_empty() {
+                // They may be among what was left out, or passed over; or they were there until lately.
                 survey.services.retain(|it| !new.contains(&it.name));
                 let by_name = place.registry.survey(Ask::of(new)).await;
                 survey.services.extend(by_name.services);
                 survey.names.extend(by_name.names);
                 survey.still.extend(by_name.still);
+                if survey.elsewhere.is_empty() {
+                    survey.elsewhere = by_name.elsewhere;
+                }
                 survey.failed = by_name.failed;
             }
         }
@@ -238,14 +239,4 @@ fn drop_needless(config: &Config, surveys: &mut [(usize, Survey)]) {
             !is_empty(it) || config.service(&it.name).is_some() || !found.contains(&it.name)
         });
     }
-}
-
-fn nothing(name: Arc<str>) -> ServiceSeen {
-    let set = ReadSet {
-        instances: Vec::new(),
-        skipped: Vec::new(),
-        at: Instant::now(),
-        stale: false,
-    };
-    ServiceSeen::new(name, set)
 }

@@ -86,6 +86,13 @@ pub enum What {
     },
     /// The service is there, and has no instance.
     Empty,
+    /// The service was there, and has no instance any more.
+    Gone {
+        /// The address of the one that went last.
+        last: String,
+        /// Where else services stand.
+        elsewhere: Vec<Elsewhere>,
+    },
     /// No service is there at all.
     Nothing {
         /// What stands before the services' names.
@@ -146,6 +153,10 @@ impl What {
                 let all = elsewhere.iter();
                 all.filter(|it| *services == Some(0) || *it.service == *service)
                     .collect()
+            }
+            What::Gone { elsewhere, .. } => {
+                let all = elsewhere.iter();
+                all.filter(|it| *it.service == *service).collect()
             }
             What::Nothing { elsewhere, .. } => elsewhere.iter().collect(),
             _ => Vec::new(),

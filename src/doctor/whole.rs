@@ -156,9 +156,14 @@ pub(crate) fn missing(place: &Place, survey: &Survey, seen: &ServiceSeen) -> Opt
     if seen.partly || !seen.set.instances.is_empty() || !seen.set.skipped.is_empty() {
         return None;
     }
-    let what = match survey.names.contains(&seen.name) || place.is_static() {
-        true => What::Empty,
-        false => no_service(place, survey, seen),
+    let is_known = survey.names.contains(&seen.name) || place.is_static();
+    let what = match seen.gone.first() {
+        Some(last) => What::Gone {
+            last: last.clone(),
+            elsewhere: survey.elsewhere.clone(),
+        },
+        None if is_known => What::Empty,
+        None => no_service(place, survey, seen),
     };
     Some(Whole {
         code: Some(Code::R13),

@@ -39,6 +39,8 @@ pub struct Subject<'a> {
     pub no_lease: bool,
     /// Of a finding about etcd: which step failed, where that is known.
     pub step: &'a str,
+    /// `R13`: it was registered, so that neither its name nor the prefix is wrong.
+    pub was_registered: bool,
     /// `R13`: the nearest name there is.
     pub nearest: Option<&'a str>,
     /// `R13`: the prefix under which services stand, where it is another; may be empty.
@@ -194,6 +196,20 @@ fn particular(code: Code, subject: &Subject<'_>, lang: Lang) -> Vec<Remedy> {
         let paste = Some(format!("prefix = \"{prefix}\""));
         found.push(Remedy { what, paste });
     }
+    if subject.was_registered {
+        let see = say(
+            "See whether its process runs, and start it; its log says why it stopped.".to_owned(),
+            "看看它的进程是否还在运行；不在就启动它，日志会写明它为什么停止。".to_owned(),
+        );
+        let restart = say(
+            "If it runs, restart it: after five failed looks its registrar has given up for good (R22), and its log says \
+             why etcd could not be reached."
+                .to_owned(),
+            "如果还在运行，就重启它：连续五次检查失败之后，注册器就永远放弃了（R22），日志会写明当时为什么连不上 etcd。"
+                .to_owned(),
+        );
+        found.extend([see, restart].map(|what| Remedy { what, paste: None }));
+    }
     found
 }
 
@@ -214,6 +230,9 @@ fn fits(remedy: &str, subject: &Subject<'_>, place: &Place<'_>) -> bool {
             .iter()
             .any(|it| remedy.contains(it))
     {
+        return false;
+    }
+    if subject.was_registered {
         return false;
     }
     // Another prefix is the answer only where one is known, or where nothing nearer is.

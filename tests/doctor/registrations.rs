@@ -199,6 +199,39 @@ async fn a_wrong_name_is_answered_with_the_nearest_and_a_beginning_with_what_it_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_service_whose_servers_have_stopped_neither_name_nor_prefix_is_doubted() {
+    let etcd = Etcd::start().await;
+    for name in ["crashed", "item"] {
+        etcd.register(PREFIX, name, "10.0.0.1:8888").await;
+    }
+    etcd.delete(&format!("{PREFIX}/crashed/10.0.0.1:8888"))
+        .await;
+    let (code, report) = doctor(&etcd, &["crashed"]).await;
+    assert_eq!(code, 1);
+    let finding = &report["services"][0]["findings"][0];
+    assert_eq!(finding["code"], "R13");
+    let said = "`crashed` was registered, last at 10.0.0.1:8888, and is no more";
+    assert_eq!(finding["said"], said, "{report:#}");
+    let remedies = finding["remedies"].to_string();
+    assert!(remedies.contains("why it stopped"), "{remedies}");
+    for doubt in ["prefix", "name", "PREFIX"] {
+        assert!(!remedies.contains(doubt), "{remedies}");
+    }
+    // Also where it is not asked for, but missed, since the config names it.
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "[[registry]]\nname = 'main'\nkind = 'etcd'\nendpoints = ['{}']\n\
+         [[service]]\nname = 'crashed'\nregistry = 'main'\n",
+        etcd.url()
+    );
+    std::fs::write(folder.path().join("tidegate.toml"), config).unwrap();
+    for args in [&["doctor"][..], &["resolve", "crashed"]] {
+        let answer = crate::ask::run(&folder, args).await;
+        assert!(answer.out.contains("last at 10.0.0.1:8888"), "{answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_under_another_prefix_is_found() {
     let etcd = Etcd::start().await;
     etcd.register_for("", "item", "127.0.0.1:8890", 60).await;

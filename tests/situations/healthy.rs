@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use etcd_client::Client;
 use scripted::{Act, Options};
 use tokio::net::UnixListener;
 use tokio::time::sleep;
@@ -144,6 +145,52 @@ fn a_service_in_the_middle_of_a_restart_is_not_accused() {
             drop((comes.await, goes.await));
         },
     );
+}
+
+#[test]
+fn a_server_that_restarts_on_this_host_is_not_accused_while_its_key_is_away() {
+    inside(
+        "healthy::a_server_that_restarts_on_this_host_is_not_accused_while_its_key_is_away",
+        || async {
+            let mut lab = Lab::new().await;
+            let _second = thrift("10.77.0.1:8941").await;
+            lab.register("one-of-two", "10.77.0.1:8941").await;
+            let servers = [
+                ("one-of-two", "10.77.0.2:8942", 0),
+                ("only", "10.77.0.2:8943", 0),
+                ("goes-meanwhile", "10.77.0.2:8944", 500),
+            ];
+            let mut kept = Vec::new();
+            let mut restarts = Vec::new();
+            for (service, address, away) in servers {
+                lab.register(service, address).await;
+                let port = address.rsplit_once(':').unwrap().1;
+                // The new process listens before it registers.
+                kept.push(lab.silent(port, away + 200));
+                restarts.push(restart(lab.client.clone(), service, address, away));
+            }
+            let told = async {
+                sleep(Duration::from_millis(100)).await;
+                lab.doctor(&["one-of-two", "only", "goes-meanwhile"]).await
+            };
+            let (told, _) = tokio::join!(told, futures_util::future::join_all(restarts));
+            for (service, ..) in servers {
+                assert_eq!(told.codes(service), [""; 0], "{service}: {:#}", told.json);
+            }
+            assert_eq!(told.json["summary"]["reachable"], 4, "{:#}", told.json);
+            assert_eq!(told.exit, 0);
+        },
+    );
+}
+
+/// The key goes after so many milliseconds, and comes back 0.9 s later.
+async fn restart(mut client: Client, service: &str, address: &str, after: u64) {
+    let key = format!("{PREFIX}/{service}/{address}");
+    sleep(Duration::from_millis(after)).await;
+    client.delete(key.clone(), None).await.unwrap();
+    sleep(Duration::from_millis(900)).await;
+    let value = value("tcp", address, 10);
+    client.put(key, value, None).await.unwrap();
 }
 
 #[test]

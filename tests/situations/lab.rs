@@ -94,6 +94,18 @@ impl Lab {
         self.caller.command(program)
     }
 
+    /// A server on the caller's host that is silent, as a Thrift server is, and listens after so many milliseconds.
+    pub fn silent(&self, port: &str, after: u64) -> Running {
+        let mut command = self.caller.command("python3");
+        let program = format!(
+            "import socket, time; time.sleep({after} / 1000); at = socket.create_server(('{CALLER}', {port})); \
+             time.sleep(60)"
+        );
+        command.args(["-c", &program]);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        Running(command.spawn().unwrap())
+    }
+
     /// A file for it to read.
     pub fn write(&self, name: &str, text: &str) -> String {
         let path = self.folder.path().join(name);

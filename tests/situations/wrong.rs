@@ -215,14 +215,7 @@ fn what_listens_on_this_host_and_is_registered_no_more_is_found() {
         "wrong::what_listens_on_this_host_and_is_registered_no_more_is_found",
         || async {
             let mut lab = Lab::new().await;
-            let mut listens = lab.command_on_caller("python3");
-            // Silent, as a Thrift server is.
-            let silent = "import socket, time; at = socket.create_server(('10.77.0.2', 8840)); time.sleep(60)";
-            listens.args(["-c", silent]);
-            listens
-                .stdout(std::process::Stdio::null())
-                .stderr(std::process::Stdio::null());
-            let _listens = crate::lab::Running(listens.spawn().unwrap());
+            let _listens = lab.silent("8840", 0);
             let lease = lab.register_unrenewed("lost", "10.77.0.2:8840").await;
             let _elsewhere = thrift("10.77.0.1:8841").await;
             lab.register("lost", "10.77.0.1:8841").await;
@@ -231,6 +224,13 @@ fn what_listens_on_this_host_and_is_registered_no_more_is_found() {
             let told = lab.doctor(&["lost"]).await;
             assert_eq!(told.codes("lost"), ["R22"], "{:#}", told.json);
             assert_eq!(told.exit, 1);
+            // Where it was the only one, that tells more than that there is none.
+            let lease = lab.register_unrenewed("alone", "10.77.0.2:8840").await;
+            lab.client.lease_revoke(lease).await.unwrap();
+            let told = lab.doctor(&["alone"]).await;
+            assert_eq!(told.codes("alone"), ["R22", "R13"], "{:#}", told.json);
+            let (said, _) = lab.doctor_says(&["alone"]).await;
+            assert!(said.contains("more: tidegate explain R22"), "{said}");
             // The same process under another name, which was not asked for: it has moved.
             lab.register("found", "10.77.0.2:8840").await;
             let told = lab.doctor(&["lost"]).await;

@@ -37,6 +37,15 @@ pub fn whole(service: &str, whole: &Whole, lang: Lang) -> String {
             "`{service}` is there and has no instance",
             "`{service}` 存在，但没有任何实例",
         ),
+        What::Gone { last, .. } => {
+            let last = plain(last);
+            let text = say!(
+                lang,
+                "`{service}` was registered, last at {last}, and is no more",
+                "`{service}` 曾经注册过，最后的地址是 {last}，现在已不在注册中心",
+            );
+            text + &elsewhere_in(&whole.what.elsewhere(asked), lang)
+        }
         What::Nothing { prefix, .. } => {
             let at = prefix
                 .as_deref()

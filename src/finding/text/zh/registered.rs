@@ -171,7 +171,7 @@ pub(in crate::finding) const R12: Text = Text {
 };
 
 pub(in crate::finding) const R13: Text = Text {
-    cause: "前缀不对，或没有这个服务",
+    cause: "前缀不对、没有这个服务，或它的实例都已不在",
     proof: "读过注册中心，这个前缀和名字之下什么都没有。Kitex 客户端会说 `service discovery error: no instance \
             remains`。手工查看：\n\
             \tetcdctl get --prefix --keys-only kitex/registry-etcd/\n\
