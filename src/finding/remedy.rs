@@ -179,6 +179,9 @@ fn particular(code: Code, subject: &Subject<'_>, lang: Lang) -> Vec<Remedy> {
     if code != Code::R13 {
         return found;
     }
+    if subject.was_registered {
+        found.extend(starts(lang));
+    }
     if let Some(name) = subject.nearest.map(plain) {
         let what = say(
             format!("Ask for {name}, if that is meant: it is the nearest name there is."),
@@ -196,21 +199,26 @@ fn particular(code: Code, subject: &Subject<'_>, lang: Lang) -> Vec<Remedy> {
         let paste = Some(format!("prefix = \"{prefix}\""));
         found.push(Remedy { what, paste });
     }
-    if subject.was_registered {
-        let see = say(
-            "See whether its process runs, and start it; its log says why it stopped.".to_owned(),
-            "看看它的进程是否还在运行；不在就启动它，日志会写明它为什么停止。".to_owned(),
-        );
-        let restart = say(
-            "If it runs, restart it: after five failed looks its registrar has given up for good (R22), and its log says \
-             why etcd could not be reached."
-                .to_owned(),
-            "如果还在运行，就重启它：连续五次检查失败之后，注册器就永远放弃了（R22），日志会写明当时为什么连不上 etcd。"
-                .to_owned(),
-        );
-        found.extend([see, restart].map(|what| Remedy { what, paste: None }));
-    }
     found
+}
+
+/// Of a service of which no instance is left.
+fn starts(lang: Lang) -> [Remedy; 2] {
+    let (see, restart) = match lang {
+        Lang::En => (
+            "See whether its process runs, and start it; its log says why it stopped.",
+            "If it runs, restart it: after five failed looks its registrar has given up for good (R22), and its log says \
+             why etcd could not be reached.",
+        ),
+        Lang::Zh => (
+            "看看它的进程是否还在运行；不在就启动它，日志会写明它为什么停止。",
+            "如果还在运行，就重启它：连续五次检查失败之后，注册器就永远放弃了（R22），日志会写明当时为什么连不上 etcd。",
+        ),
+    };
+    [see, restart].map(|what| Remedy {
+        what: what.to_owned(),
+        paste: None,
+    })
 }
 
 /// Whether a remedy may help this subject.

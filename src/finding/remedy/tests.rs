@@ -490,3 +490,24 @@ fn a_key_that_does_not_end_in_an_address_is_never_written_or_deleted() {
         }
     }
 }
+
+#[test]
+fn a_service_that_was_registered_is_to_be_started_and_its_name_is_not_doubted() {
+    let gone = Subject {
+        service: "item",
+        was_registered: true,
+        ..Subject::default()
+    };
+    for lang in LANGS {
+        let all = remedies(Code::R13, &gone, lang);
+        assert_eq!(all.len(), 2, "{all:#?}");
+        assert!(all.iter().all(|it| it.paste.is_none()), "{all:#?}");
+        let moved = Subject {
+            prefix: Some("dev"),
+            ..gone
+        };
+        let also = remedies(Code::R13, &moved, lang);
+        assert_eq!(also[..2], all, "{also:#?}");
+        assert_eq!(also[2].paste.as_deref(), Some("prefix = \"dev\""));
+    }
+}

@@ -145,12 +145,12 @@ impl World {
             root.auth_disable().await.unwrap();
         }
         let all = DeleteOptions::new().with_prefix();
+        let etcd = &mut self.lab.client;
         for prefix in [PREFIX, "/"] {
-            self.lab
-                .client
-                .delete(prefix, Some(all.clone()))
-                .await
-                .unwrap();
+            let gone = etcd.delete(prefix, Some(all.clone())).await.unwrap();
+            // Nothing is known of the situation before.
+            let now = gone.header().unwrap().revision();
+            let _ = etcd.compact(now, None).await;
         }
         // The servers' sockets are closed by the runtime.
         sleep(Duration::from_millis(50)).await;
