@@ -76,7 +76,7 @@ codes! {
     R16 "a listener of this tidegate: dialling it would be a loop",
     R17 "a host name that does not resolve here, or resolves to loopback",
     R18 "an IPv6 address, and this host has no IPv6",
-    R19 "a unix socket that does not exist on this host",
+    R19 "a unix socket that does not exist on this host, or that nobody listens on",
     R20 "the service's name begins another service's name, and Kitex's resolver mixes the two",
     R21 "left over: its process has stopped, and its entry stays until its lease ends",
     R22 "it listens on this host, but is registered no more",

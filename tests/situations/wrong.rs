@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 
 use crate::lab::{Lab, PREFIX, SERVER, sh, value};
 use crate::netns::inside;
@@ -94,7 +94,7 @@ fn each_cause_is_named_by_its_code() {
 }
 
 /// Entries that Kitex does not write by itself, or whose address is no address of a host.
-async fn odd_entries(lab: &mut Lab) -> [(&'static str, &'static [&'static str]); 6] {
+async fn odd_entries(lab: &mut Lab) -> [(&'static str, &'static [&'static str]); 7] {
     lab.put(
         "key-differs",
         "10.77.0.1:8803",
@@ -115,6 +115,10 @@ async fn odd_entries(lab: &mut Lab) -> [(&'static str, &'static [&'static str]);
     lab.register("no-ipv6", "[fd77::1]:8888").await;
     let key = format!("{PREFIX}/no-lease/10.77.0.1:8803");
     lab.put_key(&key, &value("tcp", "10.77.0.1:8803", 10)).await;
+    let left = lab.path("left.sock");
+    drop(UnixListener::bind(&left).unwrap());
+    lab.put("stale-socket", &left, &value("unix", &left, 10))
+        .await;
     [
         ("key-differs", &["R08", "P12"]),
         ("unreadable", &["R09"]),
@@ -122,6 +126,7 @@ async fn odd_entries(lab: &mut Lab) -> [(&'static str, &'static [&'static str]);
         ("socket", &["R19"]),
         ("no-ipv6", &["R18", "P03"]),
         ("no-lease", &["P01", "R12"]),
+        ("stale-socket", &["R19"]),
     ]
 }
 

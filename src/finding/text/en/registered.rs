@@ -287,7 +287,8 @@ pub(in crate::finding) const R18: Text = Text {
 
 pub(in crate::finding) const R19: Text = Text {
     cause: Code::R19.cause(),
-    proof: "There is no such socket here, or it may not be used. A path means nothing on another host. By hand:\n\
+    proof: "There is no such socket here, or its file is there and nobody listens on it, or it may not be used. A path \
+            means nothing on another host. By hand:\n\
             \tss -lxp | grep -F 'PATH'",
     remedies: &[
         "If this is the instance's host, start it, and see who may use the socket's folder:\n\

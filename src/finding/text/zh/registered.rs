@@ -264,8 +264,8 @@ pub(in crate::finding) const R18: Text = Text {
 };
 
 pub(in crate::finding) const R19: Text = Text {
-    cause: "本机上不存在的 unix 套接字",
-    proof: "本机没有这个套接字，或者无权使用。路径到了另一台主机上没有意义。手工查看：\n\
+    cause: "本机上不存在、或没有人监听的 unix 套接字",
+    proof: "本机没有这个套接字，或者文件还在但没有人监听，或者无权使用。路径到了另一台主机上没有意义。手工查看：\n\
             \tss -lxp | grep -F 'PATH'",
     remedies: &[
         "如果本机就是实例所在的主机，启动该实例，并检查套接字所在目录的权限：\n\
