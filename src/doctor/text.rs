@@ -253,8 +253,8 @@ fn explain(page: &mut Page, service: &ServiceReport, entry: &Entry, lang: Lang) 
     for code in &codes {
         cause(page, entry, *code, lang);
     }
-    if codes.is_empty() && !entry.shown.why.is_empty() {
-        page.wrapped(4, &words::sentence(&plain(&entry.shown.why)));
+    if !entry.is_accused() && !entry.shown.why.is_empty() {
+        page.wrapped(4, &words::unknown(&entry.shown, lang));
     }
     let mut told: Vec<Remedy> = Vec::new();
     for (at, code) in codes.iter().filter(|it| !it.is_note()).enumerate() {

@@ -1,9 +1,10 @@
 //! What `resolve` says, in both languages.
 
 use super::Resolution;
-use crate::doctor::words::{say, sentence};
+use crate::doctor::words::{say, sentence, unknown};
 use crate::endpoint::Step;
 use crate::finding::{Code, Lang, plain};
+use crate::registry::{Naming, Shown};
 
 /// The headline of `resolve`.
 pub(super) fn resolved(
@@ -62,13 +63,25 @@ pub(super) fn listeners(it: &Resolution, lang: Lang) -> String {
 }
 
 /// Why a registration is not used. The reason comes as a running tidegate says it.
-pub(super) fn unused(code: Option<Code>, why: &str, lang: Lang) -> String {
+pub(super) fn unused(shown: &Shown, lang: Lang) -> String {
+    match shown.code {
+        Some(code) if shown.naming != Naming::Unanswered => wrong(code, &shown.why, lang),
+        _ => unknown(shown, lang),
+    }
+}
+
+/// Why nothing takes the call, as a running tidegate says it.
+pub(super) fn stranded(why: &str, lang: Lang) -> String {
     let why = sentence(&plain(why));
-    match (code, lang) {
-        (None, Lang::En) => why,
-        (None, Lang::Zh) => format!("原文：{why}"),
-        (Some(code), Lang::En) => format!("{code}: {why}"),
-        (Some(code), Lang::Zh) => format!("{code}：{}（原文：{why}）", code.text(lang).cause),
+    say!(lang, "{why}", "原文：{why}")
+}
+
+/// What is wrong with an entry.
+pub(super) fn wrong(code: Code, why: &str, lang: Lang) -> String {
+    let why = sentence(&plain(why));
+    match lang {
+        Lang::En => format!("{code}: {why}"),
+        Lang::Zh => format!("{code}：{}（原文：{why}）", code.text(lang).cause),
     }
 }
 

@@ -245,7 +245,8 @@ pub(in crate::finding) const R16: Text = Text {
 
 pub(in crate::finding) const R17: Text = Text {
     cause: Code::R17.cause(),
-    proof: "The name was looked up on this host. By hand:\n\
+    proof: "The name was looked up on this host, whose resolver answered; one that does not answer proves nothing. By \
+            hand:\n\
             \tgetent ahosts HOST\n\
             On Windows:\n\
             \tResolve-DnsName HOST",

@@ -223,7 +223,7 @@ pub(in crate::finding) const R16: Text = Text {
 
 pub(in crate::finding) const R17: Text = Text {
     cause: "在这里解析不了的主机名，或者解析成了回环地址",
-    proof: "在本机解析过这个名字。手工查看：\n\
+    proof: "在本机解析过这个名字，而且本机的 DNS 解析有应答；没有应答则什么也证明不了。手工查看：\n\
             \tgetent ahosts HOST\n\
             在 Windows 上：\n\
             \tResolve-DnsName HOST",
