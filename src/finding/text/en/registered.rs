@@ -125,7 +125,8 @@ pub(in crate::finding) const R06: Text = Text {
 pub(in crate::finding) const R07: Text = Text {
     cause: Code::R07.cause(),
     proof: "The address is neither HOST:PORT, nor [IPV6]:PORT, nor a unix path. Kitex drops the brackets of an IPv6 \
-            address that it listens on: fd00::1:8888 is no address. By hand:\n\
+            address that it listens on: fd00::1:8888 is no address, and a Kitex client says `too many colons in \
+            address`. By hand:\n\
             \tetcdctl get --prefix kitex/registry-etcd/SERVICE/",
     remedies: &[
         ENVIRONMENT_OF_IPV4,

@@ -107,7 +107,7 @@ pub(in crate::finding) const R06: Text = Text {
 pub(in crate::finding) const R07: Text = Text {
     cause: "无法解析的地址",
     proof: "它既不是“主机:端口”，也不是“[IPv6]:端口”，也不是 unix 路径。Kitex 监听 IPv6 地址时，注册时会丢掉方括号：\
-            fd00::1:8888 不是地址。手工查看：\n\
+            fd00::1:8888 不是地址，Kitex 客户端会说 `too many colons in address`。手工查看：\n\
             \tetcdctl get --prefix kitex/registry-etcd/SERVICE/",
     remedies: &[
         ENVIRONMENT_OF_IPV4,
