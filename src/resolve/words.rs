@@ -1,10 +1,26 @@
 //! What `resolve` says, in both languages.
 
-use super::Resolution;
+use super::{NotSaid, Resolution};
+use crate::config::NoKey;
 use crate::doctor::words::{say, sentence, unknown};
 use crate::endpoint::Step;
 use crate::finding::{Code, Lang, plain};
 use crate::registry::{Naming, Shown};
+
+/// Why a text says nothing that a call can say of itself, in Chinese.
+pub(super) fn not_said(error: &NotSaid) -> String {
+    match error {
+        NotSaid::NoPair => {
+            "应为 KEY=VALUE，例如 env=gray、RPC_PERSIST_LANE=a 或 source=10.0.0.7".to_owned()
+        }
+        NotSaid::Key(NoKey::Malformed) => {
+            "应为调用自己带的某个键，例如 env、to_cluster、from_service、source 或 RPC_PERSIST_LANE"
+                .to_owned()
+        }
+        NotSaid::Key(NoKey::Near(name)) => format!("是不是想写 {name}？"),
+        NotSaid::NoAddress => "source= 后面应为 IP 地址".to_owned(),
+    }
+}
 
 /// The headline of `resolve`.
 pub(super) fn resolved(
