@@ -18,7 +18,7 @@ use crate::endpoint::{Endpoint, Tags};
 use crate::finding::plain;
 use crate::platform;
 use crate::registry::{
-    self, Code, DialAddr, Fixed, Host, Interface, Member, MemberPolicy, Members, Registry,
+    self, Code, DialAddr, Fixed, Host, Interface, Member, MemberPolicy, Members, Naming, Registry,
     Rewrites, Shown, Suspicious, brief,
 };
 
@@ -321,7 +321,7 @@ fn knowledge(service: &str, members: &Members) -> Knowledge {
             let code = s
                 .code
                 .map_or(String::new(), |code| format!("{} ", code.label()));
-            let why = if s.dialled_class().suspicious() {
+            let why = if s.dialled_class().suspicious() || s.naming == Naming::Unanswered {
                 format!(", {}", plain(&s.why))
             } else {
                 String::new()

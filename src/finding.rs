@@ -76,7 +76,7 @@ codes! {
     R16 "a listener of this tidegate: dialling it would be a loop",
     R17 "a host name that does not resolve here, or resolves to loopback",
     R18 "an IPv6 address, and this host has no IPv6",
-    R19 "a unix socket that does not exist on this host",
+    R19 "a unix socket that does not exist on this host, or that nobody listens on",
     R20 "the service's name begins another service's name, and Kitex's resolver mixes the two",
     R21 "left over: its process has stopped, and its entry stays until its lease ends",
     R22 "it listens on this host, but is registered no more",
@@ -127,22 +127,34 @@ impl Serialize for Code {
 
 /// No such code.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error(
-    "there is no finding {word:?}{}; tidegate explain lists them",
-    said(near)
-)]
+#[error("{}", self.said(Lang::En))]
 pub struct NoSuchCode {
     word: String,
     /// Those that differ in one character.
     near: Vec<Code>,
 }
 
-fn said(near: &[Code]) -> String {
-    match near {
-        [] => ": codes are a letter and two digits, such as R02 or P01".to_owned(),
-        near => {
-            let labels: Vec<_> = near.iter().map(|code| code.label()).collect();
-            format!(", the nearest: {}", labels.join(", "))
+impl NoSuchCode {
+    /// In words.
+    #[must_use]
+    pub fn said(&self, lang: Lang) -> String {
+        let word = &self.word;
+        let near: Vec<_> = self.near.iter().map(|code| code.label()).collect();
+        let near = near.join(", ");
+        match (lang, near.as_str()) {
+            (Lang::En, "") => format!(
+                "there is no finding {word:?}: codes are a letter and two digits, such as R02 or P01; tidegate explain \
+                 lists them"
+            ),
+            (Lang::En, near) => format!(
+                "there is no finding {word:?}, the nearest: {near}; tidegate explain lists them"
+            ),
+            (Lang::Zh, "") => format!(
+                "没有 {word:?} 这个代码：代码是一个字母加两位数字，例如 R02 或 P01；tidegate explain 会列出全部"
+            ),
+            (Lang::Zh, near) => {
+                format!("没有 {word:?} 这个代码，最接近的是：{near}；tidegate explain 会列出全部")
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::doctor::places::{self, Place};
 use crate::doctor::report::Whole;
 use crate::doctor::{missing, this_host};
 use crate::endpoint::{Choice, Endpoint, EndpointSet, Member, Tags, Waiters};
-use crate::finding::Code;
+use crate::finding::{Code, Lang};
 use crate::health::Peers;
 use crate::registry::survey::MemberFault;
 use crate::registry::{DialAddr, Host, Shown};
@@ -47,6 +47,17 @@ pub enum NotSaid {
     /// Of `source`.
     #[error("expected an IP address behind source=")]
     NoAddress,
+}
+
+impl NotSaid {
+    /// In words.
+    #[must_use]
+    pub fn said(&self, lang: Lang) -> String {
+        match lang {
+            Lang::En => self.to_string(),
+            Lang::Zh => words::not_said(self),
+        }
+    }
 }
 
 impl Says {

@@ -400,12 +400,31 @@ fn explain_speaks_the_locales_language() {
 #[test]
 fn explain_refuses_a_code_that_is_none_and_names_the_nearest() {
     let bench = Bench::new();
-    let (printed, told) = bench.exits("explain R02 R99", 2);
+    let (printed, told) = bench.exits("explain R02 R99 --lang en", 2);
     assert!(printed.is_empty());
     assert!(
         told.contains("there is no finding \"R99\", the nearest: R09, R19"),
         "{told}"
     );
+}
+
+#[test]
+fn usage_errors_are_told_in_the_language_asked_for() {
+    let bench = Bench::new();
+    for (line, said) in [
+        (
+            "explain R99 --lang zh",
+            "没有 \"R99\" 这个代码，最接近的是：R09, R19",
+        ),
+        ("doctor item --idle 6s --lang zh", "6s 不是服务"),
+        ("resolve item --with bogus --lang zh", "应为 KEY=VALUE"),
+        ("resolve item --with enw=a --lang zh", "是不是想写 env"),
+        ("explain R99 --lang en", "there is no finding \"R99\""),
+        ("resolve item --with bogus --lang en", "expected KEY=VALUE"),
+    ] {
+        let (_, told) = bench.exits(line, 2);
+        assert!(told.contains(said), "{line}: {told}");
+    }
 }
 
 #[test]

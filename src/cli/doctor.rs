@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::look::{LookArgs, looking, service_name, time};
 use super::{AskArgs, Done, REFUSED, UNABLE, USAGE, complain, fetch};
 use crate::doctor::text::{Look, render};
+use crate::doctor::words::say;
 use crate::doctor::{Asked, Report, examine, json::Json, recent};
 use crate::finding::Lang;
 use crate::platform;
@@ -130,8 +131,10 @@ pub(super) fn doctor(args: &DoctorArgs) -> Done {
     }
     let is_time = |name: &&String| args.idle.is_some() && time(name).is_ok();
     if let Some(time) = args.services.iter().find(is_time) {
-        let text = format!(
-            "{time} is no service: --idle takes its time behind an equals sign, --idle={time}"
+        let text = say!(
+            args.speak.lang(),
+            "{time} is no service: --idle takes its time behind an equals sign, --idle={time}",
+            "{time} 不是服务：--idle 的时间要写在等号后面，即 --idle={time}",
         );
         return Err(complain(USAGE, text));
     }
@@ -177,7 +180,13 @@ fn recent(args: &DoctorArgs) -> Done {
     for path in paths {
         let text = fetch(&running, &Method::GET, path.trim_end_matches(['?', '&']))?;
         let mut calls: Value = serde_json::from_str(&text).map_err(|error| {
-            complain(UNABLE, format_args!("the answer cannot be read: {error}"))
+            let lang = args.speak.lang();
+            let text = say!(
+                lang,
+                "the answer cannot be read: {error}",
+                "读不懂它的回答：{error}"
+            );
+            complain(UNABLE, text)
         })?;
         if let Some(Value::Array(all)) = calls.get_mut("services") {
             services.append(all);

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Done, print};
+use super::{Done, USAGE, complain, print};
 use crate::finding::remedy::{Subject, remedies};
 use crate::finding::{Code, Lang, wrap};
 
@@ -18,7 +18,7 @@ const WIDTH: usize = 80;
 pub(super) struct ExplainArgs {
     /// Findings such as R02 or P01; none: all of them, a line each
     #[arg(value_name = "CODE")]
-    codes: Vec<Code>,
+    codes: Vec<String>,
     /// The language [without it: the locale's]
     #[arg(long, value_enum)]
     lang: Option<Lang>,
@@ -29,15 +29,18 @@ pub(super) struct ExplainArgs {
 
 pub(super) fn explain(args: &ExplainArgs) -> Done {
     let lang = args.lang.unwrap_or_else(Lang::of_environment);
-    let codes = if args.codes.is_empty() {
-        Code::ALL
-    } else {
-        &args.codes
+    let named = args.codes.iter().map(|word| word.parse::<Code>());
+    let named: Vec<Code> = named
+        .collect::<Result<_, _>>()
+        .map_err(|error| complain(USAGE, error.said(lang)))?;
+    let codes = match named.is_empty() {
+        true => Code::ALL,
+        false => &named,
     };
     let text = if args.json {
         let findings: Vec<Value> = codes.iter().map(|code| as_json(*code, lang)).collect();
         format!("{:#}", json!({ "findings": findings }))
-    } else if args.codes.is_empty() {
+    } else if named.is_empty() {
         list(lang)
     } else {
         let pages: Vec<String> = codes.iter().map(|code| page(*code, lang)).collect();

@@ -10,6 +10,7 @@ use hyper::Method;
 use super::ask::ask;
 use super::{DEFAULT_FILE, UNABLE, USAGE, complain, tell};
 use crate::config::{Admin, Config, Flags, ListenAddr, Registry, parse_duration};
+use crate::doctor::words::say;
 use crate::finding::Lang;
 use crate::registry;
 
@@ -57,37 +58,49 @@ impl LookArgs {
         let text = match answer {
             Ok(answer) if answer.status.is_success() => answer.text,
             Ok(answer) => {
-                let why = format!("{admin} refused: {}", answer.status);
+                let status = answer.status;
+                let why = say!(
+                    lang,
+                    "{admin} refused: {status}",
+                    "{admin} 拒绝了：{status}"
+                );
                 return Err(complain(UNABLE, why));
             }
             Err(why) => {
                 let code = if self.admin.is_some() { UNABLE } else { USAGE };
-                return Err(complain(
-                    code,
-                    format_args!("expected a config: {WAYS}\n{why}"),
-                ));
+                return Err(complain(code, format_args!("{}\n{why}", no_config(lang))));
             }
         };
-        let name = format!("the config of {admin}");
+        let name = say!(lang, "the config of {admin}", "{admin} 的配置");
         let config = Config::from_str(&name, &text).map_err(|errors| complain(UNABLE, errors))?;
         if let Some(registry) = config.registries.iter().find(|it| hides_its_password(it)) {
             let name = registry.name();
-            let text = format!(
-                "the tidegate at {admin} does not tell the password of its registry {name}: give its config with -c FILE"
+            let text = say!(
+                lang,
+                "the tidegate at {admin} does not tell the password of its registry {name}: give its config with -c FILE",
+                "{admin} 上的 tidegate 不会说出注册中心 {name} 的密码：请用 -c FILE 指定它的配置",
             );
             return Err(complain(USAGE, text));
         }
-        tell(match lang {
-            Lang::En => format!("As the tidegate at {admin} is configured."),
-            Lang::Zh => format!("按 {admin} 上运行的 tidegate 的配置。"),
-        });
+        tell(say!(
+            lang,
+            "As the tidegate at {admin} is configured.",
+            "按 {admin} 上运行的 tidegate 的配置。",
+        ));
         Ok(config)
     }
 }
 
 /// What can be done where there is no config.
-const WAYS: &str = "give files with -c FILE (no tidegate.toml is here), or --etcd URL, or --admin ADDR of a running \
-    tidegate, which was asked for at 127.0.0.1:9901 unless told otherwise";
+fn no_config(lang: Lang) -> String {
+    say!(
+        lang,
+        "expected a config: give files with -c FILE (no tidegate.toml is here), or --etcd URL, or --admin ADDR of a \
+         running tidegate, which was asked for at 127.0.0.1:9901 unless told otherwise",
+        "缺少配置：请用 -c FILE 指定文件（这里没有 tidegate.toml），或者 --etcd URL，或者用 --admin ADDR 指定运行中的 \
+         tidegate，不指定时问的是 127.0.0.1:9901",
+    )
+}
 
 /// It is printed without it.
 fn hides_its_password(registry: &Registry) -> bool {

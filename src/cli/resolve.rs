@@ -28,7 +28,10 @@ pub(super) fn resolve(args: &ResolveArgs) -> Done {
     let mut says = Says::default();
     for pair in &args.says {
         let added = says.add(pair);
-        added.map_err(|error| complain(USAGE, format_args!("--with {pair:?}: {error}")))?;
+        added.map_err(|error| {
+            let why = error.said(args.speak.lang());
+            complain(USAGE, format_args!("--with {pair:?}: {why}"))
+        })?;
     }
     let config = args.config.load(args.speak.lang())?;
     let service: Arc<str> = args.service.as_str().into();

@@ -25,7 +25,7 @@ pub const fn phrase(code: Code) -> &'static str {
         Code::R16 => "is registered as an address that tidegate itself listens on",
         Code::R17 => "is registered by a host name that does not lead to its host",
         Code::R18 => "is registered as an IPv6 address, and this host has no IPv6",
-        Code::R19 => "is registered as a unix socket that is not on this host",
+        Code::R19 => "is registered as a unix socket that nobody here listens on",
         Code::R20 => "is registered under a name that begins another service's",
         Code::R21 => "is left over from a process that has stopped",
         Code::R22 => "listens and is registered no more",

@@ -7,7 +7,7 @@ use super::helps::About;
 use super::page::{Colour, Page};
 use super::report::{Entry, RegistryReport, Report, ServiceReport, Verdict, Whole};
 use super::words::{self, More};
-use crate::finding::remedy::Remedy;
+use crate::finding::remedy::{Remedy, first};
 use crate::finding::{Code, Lang, plain};
 use crate::probe::Plan;
 
@@ -257,8 +257,8 @@ fn explain(page: &mut Page, service: &ServiceReport, entry: &Entry, lang: Lang) 
     for code in &codes {
         cause(page, entry, *code, lang);
     }
-    if codes.is_empty() && !entry.shown.why.is_empty() {
-        page.wrapped(4, &words::sentence(&plain(&entry.shown.why)));
+    if !entry.is_accused() && !entry.shown.why.is_empty() {
+        page.wrapped(4, &words::unknown(&entry.shown, lang));
     }
     let mut told: Vec<Remedy> = Vec::new();
     for (at, code) in codes.iter().filter(|it| !it.is_note()).enumerate() {
@@ -267,7 +267,7 @@ fn explain(page: &mut Page, service: &ServiceReport, entry: &Entry, lang: Lang) 
         // The same lines for two findings are pasted once.
         helps.retain(|it| it.paste.is_none() || told.iter().all(|told| told.paste != it.paste));
         remedies(page, &helps, most, Some((*code, lang)));
-        told.extend(helps.into_iter().take(most));
+        told.extend_from_slice(first(&helps, most));
     }
 }
 
@@ -299,13 +299,14 @@ fn is_a_consequence(code: Code) -> bool {
 
 /// So many of them; how many more there are is said of a finding that is named.
 fn remedies(page: &mut Page, all: &[Remedy], most: usize, of: Option<(Code, Lang)>) {
-    for it in all.iter().take(most) {
+    let shown = first(all, most);
+    for it in shown {
         page.hanging(4, 2, &format!("→ {}", it.what));
         for line in it.paste.iter().flat_map(|it| it.lines()) {
             page.pasted(8, line);
         }
     }
-    let left = all.len().saturating_sub(most);
+    let left = all[shown.len()..].iter().filter(|it| !it.goes_on).count();
     if let Some((code, lang)) = of.filter(|_| left > 0) {
         page.hanging(
             4,

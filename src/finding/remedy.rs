@@ -55,9 +55,30 @@ pub struct Remedy {
     /// Lines exactly as they are to be pasted. What is not known, or not safe to paste, stays a word in capitals, such
     /// as `HOST_IP`.
     pub paste: Option<String>,
+    /// It is the same as the one before it, said for another system, or what comes next: never shown alone.
+    pub goes_on: bool,
 }
 
-/// What helps with a finding, the most important first; at most five, the same for the same subject.
+impl Remedy {
+    fn new(what: String, paste: Option<String>) -> Self {
+        Self {
+            what,
+            paste,
+            goes_on: false,
+        }
+    }
+}
+
+/// The first so many of them, each with all that it goes on with.
+#[must_use]
+pub fn first(all: &[Remedy], most: usize) -> &[Remedy] {
+    let begins = all.iter().enumerate().filter(|(_, it)| !it.goes_on);
+    let end = begins.map(|(at, _)| at).nth(most);
+    &all[..end.unwrap_or(all.len())]
+}
+
+/// What helps with a finding, the most important first; at most five, the same for the same subject. What one of them
+/// [goes on](Remedy::goes_on) with is not counted.
 #[must_use]
 pub fn remedies(code: Code, subject: &Subject<'_>, lang: Lang) -> Vec<Remedy> {
     let range = subject.range();
@@ -73,13 +94,15 @@ pub fn remedies(code: Code, subject: &Subject<'_>, lang: Lang) -> Vec<Remedy> {
     let place = Place::of(subject);
     let general = code.text(lang).remedies.iter();
     let fitting = general.filter(|remedy| fits(remedy, subject, &place));
-    let general = fitting
-        .flat_map(|remedy| parts(remedy))
-        .map(|(what, paste)| Remedy {
-            what: place.fill(&what),
-            paste: paste
-                .map(|lines| subject.etcdctl(&place.fill(&subject.under_its_prefix(&lines)))),
-        });
+    let general =
+        fitting
+            .flat_map(|remedy| (0..).zip(parts(remedy)))
+            .map(|(nth, (what, paste))| Remedy {
+                what: place.fill(&what),
+                paste: paste
+                    .map(|lines| subject.etcdctl(&place.fill(&subject.under_its_prefix(&lines)))),
+                goes_on: nth > 0,
+            });
     let mut found: Vec<Remedy> = particular(code, subject, lang)
         .into_iter()
         .chain(general)
@@ -89,7 +112,7 @@ pub fn remedies(code: Code, subject: &Subject<'_>, lang: Lang) -> Vec<Remedy> {
         let is_kept = |it: &Remedy| !it.paste.as_ref().is_some_and(|it| it.contains(" del "));
         found.sort_by_key(is_kept);
     }
-    found.truncate(MOST);
+    found.truncate(first(&found, MOST).len());
     if let (true, Some(ip)) = (subject.here, subject.host) {
         say_where(&mut found, ip, lang);
     }
@@ -166,7 +189,7 @@ fn particular(code: Code, subject: &Subject<'_>, lang: Lang) -> Vec<Remedy> {
             format!("Correct the entry at {key}."),
             format!("改正 {key} 处的条目。"),
         );
-        found.push(Remedy { what, paste: None });
+        found.push(Remedy::new(what, None));
     }
     if code != Code::R09 && code.label().starts_with('R') && subject.is_of_another_program() {
         let what = say(
@@ -187,7 +210,7 @@ fn particular(code: Code, subject: &Subject<'_>, lang: Lang) -> Vec<Remedy> {
             format!("Ask for {name}, if that is meant: it is the nearest name there is."),
             format!("如果指的是 {name}，请改用这个名字：它是现有的最接近的名字。"),
         );
-        found.push(Remedy { what, paste: None });
+        found.push(Remedy::new(what, None));
     }
     if let Some(prefix) = subject.prefix {
         let what = say(
@@ -197,7 +220,7 @@ fn particular(code: Code, subject: &Subject<'_>, lang: Lang) -> Vec<Remedy> {
         let safe = prefix.is_empty() || place::is_safe(prefix);
         let prefix = if safe { prefix } else { "PREFIX" };
         let paste = Some(format!("prefix = \"{prefix}\""));
-        found.push(Remedy { what, paste });
+        found.push(Remedy::new(what, paste));
     }
     found
 }

@@ -10,7 +10,8 @@ use socket2::SockRef;
 use super::TcpStats;
 pub use super::unix::{AsStream, LATE_REFUSAL, MAX_SOCKET_PATH, Signals};
 pub(super) use super::unix::{
-    OUT_OF_DESCRIPTORS, OUT_OF_PORTS, id_in, interfaces, peek, raise_fd_limit, reuse_address,
+    OUT_OF_DESCRIPTORS, OUT_OF_PORTS, RESOLVERS, id_in, interfaces, is_unanswered, peek,
+    raise_fd_limit, reuse_address,
 };
 
 mod listeners;

@@ -271,6 +271,16 @@ pub fn no_local_port(error: &io::Error) -> bool {
         .is_some_and(|code| system::OUT_OF_PORTS.contains(&code))
 }
 
+/// Whether a host name could not be looked up since the resolver gives no answer: nothing is known of the name then.
+pub fn is_unanswered(error: &io::Error) -> bool {
+    system::is_unanswered(error)
+}
+
+/// The file that names this host's resolvers; `None` where they are a setting of the network.
+pub fn resolvers() -> Option<&'static str> {
+    system::RESOLVERS
+}
+
 /// Who listens on `addr`, in words such as `nginx (pid 4711)`, for "the address is in use". Best
 /// effort: `None` where the system has no way, or nobody is found.
 pub fn who_listens(addr: SocketAddr) -> Option<String> {

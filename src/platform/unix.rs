@@ -64,6 +64,22 @@ impl Signals {
     }
 }
 
+/// The file that names the system's resolvers.
+pub(super) const RESOLVERS: Option<&str> = if cfg!(target_os = "linux") {
+    Some("/etc/resolv.conf")
+} else {
+    None
+};
+
+/// The standard library keeps nothing of `EAI_AGAIN` but its text, which the system's own is compared with.
+#[allow(unsafe_code)]
+pub(super) fn is_unanswered(error: &io::Error) -> bool {
+    // SAFETY: the call takes any number, and answers a text of the system's that ends in a NUL and stays.
+    let again = unsafe { std::ffi::CStr::from_ptr(libc::gai_strerror(libc::EAI_AGAIN)) };
+    let again = again.to_string_lossy();
+    !again.is_empty() && error.to_string().ends_with(&*again)
+}
+
 pub(super) fn reuse_address(socket: &Socket) -> io::Result<()> {
     socket.set_reuse_address(true)
 }

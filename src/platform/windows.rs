@@ -28,6 +28,14 @@ pub(super) const OUT_OF_DESCRIPTORS: &[i32] = &[10024];
 /// WSAEADDRNOTAVAIL, and WSAENOBUFS, which is what a connect says with no port left.
 pub(super) const OUT_OF_PORTS: &[i32] = &[10049, 10055];
 
+/// The resolvers are a setting of the network.
+pub(super) const RESOLVERS: Option<&str> = None;
+
+/// WSATRY_AGAIN.
+pub(super) fn is_unanswered(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(11002)
+}
+
 /// The console's events that mean something to tidegate.
 #[derive(Debug)]
 pub struct Signals {

@@ -12,7 +12,7 @@ use crate::registry::DialAddr;
 use crate::upstream::Conn;
 use crate::upstream::connect::{DialError, FORBIDDEN, detail, dial, is_ours};
 
-/// Between the tries of a connect that is refused: a server in the middle of a restart is not accused.
+/// Between the tries of a connect that finds nobody: a server in the middle of a restart is not accused.
 const AGAIN: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(500)];
 /// A connect that took longer is measured again: a busy machine must not look like a far one.
 const NEAR: Duration = Duration::from_millis(50);
@@ -52,11 +52,11 @@ pub(super) async fn reach<'a>(way: &Way<'a>) -> Result<Reached<'a>, Connect> {
     Ok(Reached { took, ..reached })
 }
 
-/// One connect, tried again where it is refused, and the time that it took. Between two tries it has no slot.
+/// One connect, tried again where nobody is there, and the time that it took. Between two tries it has no slot.
 pub(super) async fn patiently<'a>(way: &Way<'a>) -> Result<Reached<'a>, Connect> {
     let mut dialled = once(way).await;
     for pause in AGAIN {
-        if !matches!(dialled, Err(Connect::Refused(_))) {
+        if !matches!(dialled, Err(Connect::Refused(_) | Connect::NoSocket(_))) {
             break;
         }
         sleep(pause).await;
@@ -87,6 +87,8 @@ pub(super) async fn once<'a>(way: &Way<'a>) -> Result<Reached<'a>, Connect> {
 fn failed(addr: &DialAddr, error: &io::Error, took: Duration) -> Connect {
     let said = || detail(addr, error).into_string();
     match error.kind() {
+        // Of a socket whose file is there and on which nobody listens, too.
+        io::ErrorKind::ConnectionRefused if addr.path().is_some() => Connect::NoSocket(said()),
         io::ErrorKind::ConnectionRefused => Connect::Refused(took),
         io::ErrorKind::TimedOut => Connect::TimedOut(took),
         io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => Connect::Reset(took),

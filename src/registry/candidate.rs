@@ -6,9 +6,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::names::unanswered;
 use super::rewrite::{Ip, Rule, Ruling, last_port};
 use super::{
-    Address, Class, Code, DialAddr, Found, Host, Instance, Malformed, Resolved, Rewrites,
+    Address, Class, Code, DialAddr, Found, Host, Instance, Malformed, Naming, Resolved, Rewrites,
     Rewritten, classify, fixed, parse, parse_path,
 };
 use crate::config::NewHost;
@@ -28,6 +29,8 @@ pub(super) struct Candidate {
     pub(super) codes: Vec<Code>,
     /// What calls would go to; only where the class is dialable.
     pub(super) dial: Option<DialAddr>,
+    /// How far it is known what its host name stands for.
+    pub(super) naming: Naming,
     /// Why it is not dialled, or what is remarkable about it; may be empty.
     pub(super) why: String,
 }
@@ -55,6 +58,7 @@ impl Candidate {
             rewritten: None,
             codes,
             dial: None,
+            naming: Naming::Settled,
             why: why.into(),
         }
     }
@@ -66,7 +70,7 @@ impl Candidate {
 
     /// A host name that was not looked up yet.
     pub(super) fn is_pending(&self) -> bool {
-        self.dialled_class() == Class::Unresolvable && !self.codes.contains(&Code::R17)
+        self.naming == Naming::Pending
     }
 
     /// Whether it counts as "something else is registered" beside a suspicious address: it could be
@@ -176,25 +180,31 @@ impl<'a> Judge<'a> {
             return self.rewrite(registered, rule, host, rule.port().unwrap_or(port));
         }
         self.wanted.insert(name.to_owned());
-        let unresolved = |code, why: String| {
-            vec![Candidate::new(
-                self.instance,
-                Class::Unresolvable,
-                code,
-                why,
-            )]
+        let found = self.world.names.get(name);
+        if let Some(Found::Failed(_) | Found::Unanswered(_)) = found
+            && let Some((rule, host)) = self.new_host(Ip::Never)
+        {
+            return self.rewrite(registered, rule, host, rule.port().unwrap_or(port));
+        }
+        let unresolved = |naming, code, why: String| {
+            let mut candidate = Candidate::new(self.instance, Class::Unresolvable, code, why);
+            candidate.naming = naming;
+            vec![candidate]
         };
-        match self.world.names.get(name) {
-            None => unresolved(None, "its host name is being resolved".to_owned()),
-            Some(Found::Failed(why)) => match self.new_host(Ip::Never) {
-                Some((rule, host)) => {
-                    self.rewrite(registered, rule, host, rule.port().unwrap_or(port))
-                }
-                None => unresolved(
-                    Some(Code::R17),
-                    format!("its host name does not resolve: {why}"),
-                ),
-            },
+        match found {
+            None => unresolved(
+                Naming::Pending,
+                None,
+                "its host name is being resolved".into(),
+            ),
+            Some(Found::Unanswered(why)) => {
+                unresolved(Naming::Unanswered, None, unanswered("its host name", why))
+            }
+            Some(Found::Failed(why)) => unresolved(
+                Naming::Settled,
+                Some(Code::R17),
+                format!("its host name does not resolve: {why}"),
+            ),
             Some(Found::Addresses(ips)) => ips
                 .iter()
                 .flat_map(|&ip| self.socket(SocketAddr::new(ip, port), true))
@@ -294,15 +304,22 @@ impl<'a> Judge<'a> {
             NewHost::Name(name) => &**name,
         };
         self.wanted.insert(name.to_owned());
-        let unresolved = |code, why: String| {
+        let unresolved = |naming, code, why: String| {
             let mut candidate = Candidate::new(self.instance, registered.class, code, why);
+            candidate.naming = naming;
             candidate.registered = registered.socket;
             candidate.rewritten = Some(rule.rewritten(host, port, Class::Unresolvable));
             vec![candidate]
         };
         match self.world.names.get(name) {
-            None => unresolved(None, format!("{name} is being resolved")),
+            None => unresolved(Naming::Pending, None, format!("{name} is being resolved")),
+            Some(Found::Unanswered(why)) => unresolved(
+                Naming::Unanswered,
+                None,
+                format!("{}; {rule} leads there", unanswered(name, why)),
+            ),
             Some(Found::Failed(why)) => unresolved(
+                Naming::Settled,
                 Some(Code::R17),
                 format!("{name} does not resolve: {why}; {rule} leads there"),
             ),

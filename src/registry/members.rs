@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::candidate::Candidate;
-use super::{Class, Code, DialAddr, Instance, Rewritten};
+use super::{Class, Code, DialAddr, Instance, Naming, Rewritten};
 
 /// An address that calls may be sent to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +77,8 @@ pub struct Shown {
     pub more: Vec<Code>,
     /// What is dialled for it, or would be.
     pub dial: Option<DialAddr>,
+    /// How far it is known what the host name of what is dialled stands for.
+    pub naming: Naming,
     /// Calls may be sent to it.
     pub used: bool,
     /// Why it is not used, or what is remarkable about it; may be empty.
@@ -95,6 +97,7 @@ impl Shown {
             code: codes.next(),
             more: codes.collect(),
             dial: candidate.dial.clone(),
+            naming: candidate.naming,
             used: false,
             why: candidate.why.clone(),
         }
@@ -110,6 +113,7 @@ impl Shown {
             code: None,
             more: Vec::new(),
             dial: Some(member.dial.clone()),
+            naming: Naming::Settled,
             used: true,
             why: format!(
                 "registered no more; kept as last resort for {grace:?} since the service became empty, because a \
@@ -172,7 +176,7 @@ impl Shown {
 
     /// A host name that was not looked up yet.
     pub(super) fn is_pending(&self) -> bool {
-        self.dialled_class() == Class::Unresolvable && self.code.is_none()
+        self.naming == Naming::Pending
     }
 }
 

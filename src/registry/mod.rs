@@ -48,7 +48,7 @@ pub use follow::follow;
 pub use layout::{DEFAULT_WEIGHT, KITEX_PREFIX, Layout, is_name};
 pub use members::{Member, Members, Shown};
 pub use membership::{MemberPolicy, Membership, Suspicious};
-pub use names::{Found, Lookup, Resolved};
+pub use names::{Found, Lookup, Naming, Resolved};
 pub use once::judge_once;
 pub use rewrite::{Rewrites, Rewritten, preview};
 pub use state::StateDir;

@@ -12,6 +12,8 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use tokio::time::{Instant, timeout_at};
 
+use crate::platform;
+
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +33,20 @@ pub enum Found {
     Addresses(Vec<IpAddr>),
     /// It never resolved; why not.
     Failed(String),
+    /// The resolver gave no answer, and why: nothing is known of the name.
+    Unanswered(String),
+}
+
+/// How far it is known what the host name of an address stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Naming {
+    /// It is known, or that it stands for nothing; or the address has no name.
+    #[default]
+    Settled,
+    /// It was not looked up yet.
+    Pending,
+    /// The resolver gave no answer.
+    Unanswered,
 }
 
 /// Host name to what it stands for; a name that is missing was not asked for yet.
@@ -67,7 +83,7 @@ pub(super) async fn resolve(names: BTreeSet<String>, before: Resolved, lookup: L
         .await
 }
 
-/// Resolves those of `names` that have an answer by then: of the others nothing is known.
+/// Resolves all of `names`, as far as there is an answer by then.
 pub(super) async fn resolve_until(
     names: BTreeSet<String>,
     until: Instant,
@@ -76,21 +92,30 @@ pub(super) async fn resolve_until(
     let each = stream::iter(names).map(|name| {
         let lookup = Arc::clone(&lookup);
         async move {
-            let answer = timeout_at(until, lookup(name.clone())).await.ok()?;
-            Some((name, found(answer)))
+            let answer = timeout_at(until, lookup(name.clone())).await;
+            let late = |_| Found::Unanswered("no answer in time".to_owned());
+            (name, answer.map(found).unwrap_or_else(late))
         }
     });
-    let answered = each.buffer_unordered(AT_ONCE_IN_ALL);
-    answered.filter_map(std::future::ready).collect().await
+    each.buffer_unordered(AT_ONCE_IN_ALL).collect().await
 }
 
 async fn look_up(name: &str, before: Option<Found>, lookup: &Lookup) -> Found {
     let answer = tokio::time::timeout(LOOKUP_TIMEOUT, lookup(name.to_owned())).await;
-    let late = |_| Found::Failed(format!("no answer within {LOOKUP_TIMEOUT:?}"));
+    let late = |_| Found::Unanswered(format!("no answer within {LOOKUP_TIMEOUT:?}"));
     match (answer.map(found).unwrap_or_else(late), before) {
-        (Found::Failed(_), Some(before @ Found::Addresses(_))) => before,
+        (Found::Failed(_) | Found::Unanswered(_), Some(before @ Found::Addresses(_))) => before,
         (found, _) => found,
     }
+}
+
+/// Why a name is not known, which is no fault of whoever registered it.
+pub(super) fn unanswered(name: &str, why: &str) -> String {
+    let settings = platform::resolvers().unwrap_or("the network's DNS settings");
+    format!(
+        "{name} is not known: this host's resolver does not answer ({why}); check {settings}, or register an IP \
+         address if it is a name of a container network"
+    )
 }
 
 fn found(answer: io::Result<Vec<IpAddr>>) -> Found {
@@ -102,6 +127,7 @@ fn found(answer: io::Result<Vec<IpAddr>>) -> Found {
             ips.truncate(MAX_ADDRESSES);
             Found::Addresses(ips)
         }
+        Err(error) if platform::is_unanswered(&error) => Found::Unanswered(error.to_string()),
         Err(error) => Found::Failed(error.to_string()),
     }
 }

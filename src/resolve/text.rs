@@ -88,7 +88,7 @@ fn way(page: &mut Page, it: &Resolution, lang: Lang) {
         page.wrapped(2, &plain(&words::rule(step, lang)));
     }
     if let Some(stranded) = &it.stranded {
-        page.marked(Colour::Bad, "✗", &words::unused(None, stranded, lang));
+        page.marked(Colour::Bad, "✗", &words::stranded(stranded, lang));
     } else if !choice.rules.is_empty() && choice.is_base {
         page.wrapped(2, words::baseline(lang));
     }
@@ -117,15 +117,16 @@ fn endpoint(it: &Resolution, chance: &Chance, lang: Lang) -> String {
 fn not_dialled(page: &mut Page, it: &Resolution, lang: Lang) {
     let unused = it
         .not_dialled()
-        .map(|it| (it.before_and_after(), it.code, &*it.why));
+        .map(|it| (it.before_and_after(), words::unused(it, lang)));
     let unreadable = it.skipped.iter();
-    let unreadable = unreadable.map(|(key, code, why)| (key.clone(), Some(*code), &**why));
+    let unreadable =
+        unreadable.map(|(key, code, why)| (key.clone(), words::wrong(*code, why, lang)));
     let all: Vec<_> = unused.chain(unreadable).collect();
     if !all.is_empty() {
         page.wrapped(0, words::not_dialled(lang));
     }
-    for (address, code, why) in all.into_iter().take(LINES) {
-        let (address, why) = (short(&plain(&address)), words::unused(code, why, lang));
+    for (address, why) in all.into_iter().take(LINES) {
+        let address = short(&plain(&address));
         page.marked(Colour::Bad, "✗", &format!("{address}  {why}"));
     }
 }

@@ -1,9 +1,26 @@
 //! What `resolve` says, in both languages.
 
-use super::Resolution;
-use crate::doctor::words::{say, sentence};
+use super::{NotSaid, Resolution};
+use crate::config::NoKey;
+use crate::doctor::words::{say, sentence, unknown};
 use crate::endpoint::Step;
 use crate::finding::{Code, Lang, plain};
+use crate::registry::{Naming, Shown};
+
+/// Why a text says nothing that a call can say of itself, in Chinese.
+pub(super) fn not_said(error: &NotSaid) -> String {
+    match error {
+        NotSaid::NoPair => {
+            "应为 KEY=VALUE，例如 env=gray、RPC_PERSIST_LANE=a 或 source=10.0.0.7".to_owned()
+        }
+        NotSaid::Key(NoKey::Malformed) => {
+            "应为调用自己带的某个键，例如 env、to_cluster、from_service、source 或 RPC_PERSIST_LANE"
+                .to_owned()
+        }
+        NotSaid::Key(NoKey::Near(name)) => format!("是不是想写 {name}？"),
+        NotSaid::NoAddress => "source= 后面应为 IP 地址".to_owned(),
+    }
+}
 
 /// The headline of `resolve`.
 pub(super) fn resolved(
@@ -62,13 +79,25 @@ pub(super) fn listeners(it: &Resolution, lang: Lang) -> String {
 }
 
 /// Why a registration is not used. The reason comes as a running tidegate says it.
-pub(super) fn unused(code: Option<Code>, why: &str, lang: Lang) -> String {
+pub(super) fn unused(shown: &Shown, lang: Lang) -> String {
+    match shown.code {
+        Some(code) if shown.naming != Naming::Unanswered => wrong(code, &shown.why, lang),
+        _ => unknown(shown, lang),
+    }
+}
+
+/// Why nothing takes the call, as a running tidegate says it.
+pub(super) fn stranded(why: &str, lang: Lang) -> String {
     let why = sentence(&plain(why));
-    match (code, lang) {
-        (None, Lang::En) => why,
-        (None, Lang::Zh) => format!("原文：{why}"),
-        (Some(code), Lang::En) => format!("{code}: {why}"),
-        (Some(code), Lang::Zh) => format!("{code}：{}（原文：{why}）", code.text(lang).cause),
+    say!(lang, "{why}", "原文：{why}")
+}
+
+/// What is wrong with an entry.
+pub(super) fn wrong(code: Code, why: &str, lang: Lang) -> String {
+    let why = sentence(&plain(why));
+    match lang {
+        Lang::En => format!("{code}: {why}"),
+        Lang::Zh => format!("{code}：{}（原文：{why}）", code.text(lang).cause),
     }
 }
 

@@ -60,12 +60,7 @@ async fn healthy_services_are_no_finding_and_no_call_is_sent_unless_asked_for() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_dialled_and_what_cannot_be_read_is_named() {
     let etcd = Etcd::start().await;
-    for address in [
-        "0.0.0.0:8888",
-        "169.254.169.254:80",
-        "::1:8888",
-        "no-such-host.invalid:1",
-    ] {
+    for address in ["0.0.0.0:8888", "169.254.169.254:80", "::1:8888"] {
         etcd.register_for(PREFIX, "item", address, 60).await;
     }
     etcd.put(&format!("{PREFIX}/item/x"), "no JSON").await;
@@ -74,7 +69,6 @@ async fn what_cannot_be_dialled_and_what_cannot_be_read_is_named() {
     assert_eq!(codes(&report, "0.0.0.0:8888"), ["R01"]);
     assert_eq!(codes(&report, "169.254.169.254:80"), ["R14"]);
     assert_eq!(codes(&report, "::1:8888"), ["R07"]);
-    assert_eq!(codes(&report, "no-such-host.invalid:1"), ["R17"]);
     assert_eq!(report["services"][0]["skipped"][0]["code"], "R09");
     assert!(
         instances(&report).iter().all(|it| it["seen"].is_null()),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use etcd_client::Client;
 use scripted::{Act, Options};
-use tokio::net::UnixListener;
+use tokio::net::{UdpSocket, UnixListener};
 use tokio::time::sleep;
 
 use crate::lab::{Lab, PREFIX, value};
@@ -235,6 +235,36 @@ fn a_lone_laptop_where_all_is_on_loopback_is_well() {
                 assert_eq!(told.verdict(service), "reachable");
             }
             assert_eq!(told.exit, 0);
+        },
+    );
+}
+
+#[test]
+fn a_resolver_that_does_not_answer_accuses_no_name() {
+    inside(
+        "healthy::a_resolver_that_does_not_answer_accuses_no_name",
+        || async {
+            let mut lab = Lab::new().await;
+            lab.register("named", "item.internal:8888").await;
+            // Asked, and silent; without a way; and nobody there.
+            let _silent = UdpSocket::bind("10.77.0.1:53").await.unwrap();
+            lab.on_caller("ip addr add 10.77.0.3/32 dev lo");
+            for resolver in ["10.77.0.1", "203.0.113.53", "10.77.0.3"] {
+                lab.ask_for_names(resolver);
+                let told = lab.doctor(&["named"]).await;
+                assert_eq!(told.codes("named"), [""; 0], "{resolver}: {:#}", told.json);
+                assert_eq!((told.verdict("named"), told.exit), ("unknown", 3));
+                let (said, _) = lab.doctor_says(&["named"]).await;
+                let words: Vec<&str> = said.split_whitespace().collect();
+                let words = words.join(" ");
+                assert!(
+                    words.contains("this host's resolver does not answer"),
+                    "{said}"
+                );
+                assert!(words.contains("check /etc/resolv.conf"), "{said}");
+                let (said, _) = lab.doctor_says(&["named", "--lang", "zh"]).await;
+                assert!(said.contains("/etc/resolv.conf"), "{said}");
+            }
         },
     );
 }

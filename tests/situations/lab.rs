@@ -44,9 +44,15 @@ impl Drop for Running {
 pub struct Lab {
     caller: Netns,
     folder: TempDir,
+    /// Whom the caller's host asks for names, where it was told.
+    resolver: Option<String>,
     pub client: Client,
     _etcd: Running,
 }
+
+/// Gives the program a resolver of its own, in a mount namespace of its own.
+const RESOLVING: &str = "mount --bind $0/resolv.conf /etc/resolv.conf && \
+                         mount --bind $0/nsswitch.conf /etc/nsswitch.conf && exec \"$@\"";
 
 impl Lab {
     /// Within a namespace already: links it with another, and starts etcd here.
@@ -66,6 +72,7 @@ impl Lab {
         Self {
             caller,
             folder,
+            resolver: None,
             client,
             _etcd: etcd,
         }
@@ -77,6 +84,27 @@ impl Lab {
             "sysctl -qw net.ipv6.conf.all.disable_ipv6=0; ip addr add fd77::2/64 dev back nodad; \
              ip link set lo down; ip link set lo up",
         );
+    }
+
+    /// Lets the caller's host ask this one for names.
+    pub fn ask_for_names(&mut self, resolver: &str) {
+        let folder = self.path("names");
+        std::fs::create_dir_all(&folder).unwrap();
+        let asked = format!("nameserver {resolver}\n");
+        std::fs::write(format!("{folder}/resolv.conf"), asked).unwrap();
+        std::fs::write(format!("{folder}/nsswitch.conf"), "hosts: files dns\n").unwrap();
+        self.resolver = Some(folder);
+    }
+
+    /// A command of tidegate's that will run on the caller's host.
+    fn tidegate(&self) -> Command {
+        let binary = env!("CARGO_BIN_EXE_tidegate");
+        let Some(folder) = &self.resolver else {
+            return self.caller.command(binary);
+        };
+        let mut command = self.caller.command("unshare");
+        command.args(["-m", "sh", "-c", RESOLVING, folder, binary]);
+        command
     }
 
     /// Runs a line of the shell on the caller's host.
@@ -173,8 +201,7 @@ impl Lab {
 
     /// The same, told by `args` alone where to look.
     pub async fn doctor_with(&self, args: &[&str]) -> Told {
-        let binary = env!("CARGO_BIN_EXE_tidegate");
-        let mut command = self.caller.command(binary);
+        let mut command = self.tidegate();
         command.args(["doctor", "--json"]).args(args);
         command.current_dir(self.folder.path());
         Told::of(&output(command).await)
@@ -182,7 +209,7 @@ impl Lab {
 
     /// The doctor's words for people, and its exit code.
     pub async fn doctor_says(&self, args: &[&str]) -> (String, i32) {
-        let mut command = self.caller.command(env!("CARGO_BIN_EXE_tidegate"));
+        let mut command = self.tidegate();
         command.args(["doctor", "--etcd", ETCD]).args(args);
         command.env("LC_ALL", "C.UTF-8");
         let output = output(command).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use scripted::{Act, Options, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::lab::Running;
@@ -35,6 +35,24 @@ pub async fn answers(at: &str, answer: &'static [u8]) {
         }
     })
     .await;
+}
+
+/// A resolver that knows no name.
+pub async fn knows_no_name(at: &str) {
+    let socket = UdpSocket::bind(at).await.unwrap();
+    tokio::spawn(async move {
+        let mut query = [0; 512];
+        while let Ok((n, whom)) = socket.recv_from(&mut query).await {
+            // The header; then the question, which is answered as it is: its labels, their end, type and class.
+            let Some(name) = query[12..n].iter().position(|byte| *byte == 0) else {
+                continue;
+            };
+            let answer = &mut query[..(12 + name + 5).min(n)];
+            // A response, recursion available, NXDOMAIN; one question and nothing else.
+            answer[2..12].copy_from_slice(&[0x81, 0x83, 0, 1, 0, 0, 0, 0, 0, 0]);
+            let _ = socket.send_to(answer, whom).await;
+        }
+    });
 }
 
 /// A server that closes what has been idle for so long, as old ones do.

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 
 use crate::lab::{Lab, PREFIX, SERVER, sh, value};
 use crate::netns::inside;
-use crate::servers::{answers, closes_idle, greets, program, thrift};
+use crate::servers::{answers, closes_idle, greets, knows_no_name, program, thrift};
 
 /// The first packet of MySQL 8.0 and its password's salt cut short: what a client reads first.
 const MYSQL: &[u8] =
@@ -69,6 +69,8 @@ fn each_cause_is_named_by_its_code() {
     inside("wrong::each_cause_is_named_by_its_code", || async {
         let mut lab = Lab::new().await;
         firewall();
+        knows_no_name("10.77.0.1:53").await;
+        lab.ask_for_names(SERVER);
         let _python = program("10.77.0.1:8804", "python3", &["-m", "http.server", "8804"]).await;
         let _tls = tls(&lab).await;
         answers("10.77.0.1:8805", REDIS).await;
@@ -94,7 +96,7 @@ fn each_cause_is_named_by_its_code() {
 }
 
 /// Entries that Kitex does not write by itself, or whose address is no address of a host.
-async fn odd_entries(lab: &mut Lab) -> [(&'static str, &'static [&'static str]); 6] {
+async fn odd_entries(lab: &mut Lab) -> [(&'static str, &'static [&'static str]); 7] {
     lab.put(
         "key-differs",
         "10.77.0.1:8803",
@@ -113,6 +115,10 @@ async fn odd_entries(lab: &mut Lab) -> [(&'static str, &'static [&'static str]);
     lab.put("socket", &socket, &value("unix", &socket, 10))
         .await;
     lab.register("no-ipv6", "[fd77::1]:8888").await;
+    let left = lab.path("left.sock");
+    drop(UnixListener::bind(&left).unwrap());
+    lab.put("stale-socket", &left, &value("unix", &left, 10))
+        .await;
     let key = format!("{PREFIX}/no-lease/10.77.0.1:8803");
     lab.put_key(&key, &value("tcp", "10.77.0.1:8803", 10)).await;
     [
@@ -120,6 +126,7 @@ async fn odd_entries(lab: &mut Lab) -> [(&'static str, &'static [&'static str]);
         ("unreadable", &["R09"]),
         ("network", &["R15"]),
         ("socket", &["R19"]),
+        ("stale-socket", &["R19"]),
         ("no-ipv6", &["R18", "P03"]),
         ("no-lease", &["P01", "R12"]),
     ]

@@ -18,7 +18,10 @@ fn one(addr: &str, origin: Origin) -> (Arc<Cluster>, Arc<Endpoint>) {
         ..Policy::default()
     };
     let cluster = Cluster::new("item", Arc::new(policy), Handle::current(), false);
-    let addr: DialAddr = addr.parse::<SocketAddr>().unwrap().into();
+    let addr = match addr.parse::<SocketAddr>() {
+        Ok(socket) => socket.into(),
+        Err(_) => DialAddr::Unix(std::path::Path::new(addr).into()),
+    };
     let dial = Dial {
         addr: addr.clone(),
         weight: 1,
@@ -103,6 +106,26 @@ async fn a_private_address_without_a_route_is_told_as_such() {
         "tidegate: 10.1.2.3:8888 (item) is registered as a private address without a route from here (R05); see tidegate \
          doctor item: 1 of 1 endpoints down, it was unreachable (P03: No route to host (os error 113)); called GetItem"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_unix_socket_that_nobody_listens_on_is_told_nothing_of_ports() {
+    let socket = Origin {
+        class: Class::UnixSocket,
+        ..Origin::default()
+    };
+    let words = "its file is there, and nobody listens on it";
+    for outcome in [Outcome::ConnectRefused, Outcome::Unreachable] {
+        let (cluster, endpoint) = one("/run/item.sock", socket.clone());
+        assert_eq!(
+            told(&cluster, &endpoint, outcome, words),
+            "tidegate: unix:/run/item.sock (item) is registered as a unix socket that nobody here listens on (R19); see \
+             tidegate doctor item: 1 of 1 endpoints down, it failed: its file is there, and nobody listens on it; called \
+             GetItem"
+        );
+        let codes: Vec<Code> = endpoint.watch.list().iter().map(|it| it.code).collect();
+        assert_eq!(codes, [Code::R19]);
+    }
 }
 
 fn open_after(ms: u64, spoke: Option<Spoke>) -> Seen {

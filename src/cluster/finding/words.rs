@@ -51,9 +51,11 @@ fn is_registration(code: Code) -> bool {
 pub(super) fn seen(addr: &DialAddr, outcome: Outcome, detail: &str) -> Option<Connect> {
     let at_once = Duration::ZERO;
     match (outcome, addr) {
+        (Outcome::ConnectRefused | Outcome::Unreachable, DialAddr::Unix(_)) => {
+            Some(Connect::NoSocket(detail.to_owned()))
+        }
         (Outcome::ConnectRefused, _) => Some(Connect::Refused(at_once)),
         (Outcome::ConnectTimeout, _) => Some(Connect::TimedOut(at_once)),
-        (Outcome::Unreachable, DialAddr::Unix(_)) => Some(Connect::NoSocket(detail.to_owned())),
         (Outcome::Unreachable, _) => Some(Connect::Unreachable(detail.to_owned())),
         _ => None,
     }
@@ -62,6 +64,11 @@ pub(super) fn seen(addr: &DialAddr, outcome: Outcome, detail: &str) -> Option<Co
 /// How a connect failed, with the code that `tidegate explain` knows.
 fn how(endpoint: &Endpoint, failed: &Failed) -> String {
     match (failed.outcome, failed.detail.as_deref()) {
+        (Outcome::ConnectRefused | Outcome::Unreachable, Some(said))
+            if endpoint.addr.path().is_some() =>
+        {
+            format!("failed: {said}")
+        }
         (Outcome::ConnectRefused, _) => "refused (P01)".to_owned(),
         (Outcome::ConnectTimeout, _) => match shows(endpoint, Code::P12) {
             Some(said) => format!("timed out (P12: {said})"),

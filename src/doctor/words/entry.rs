@@ -6,7 +6,9 @@ use super::{evidence, idle, sentence, short};
 use crate::doctor::report::Entry;
 use crate::finding::{Code, Lang, plain};
 use crate::outcome::human;
+use crate::platform;
 use crate::probe::{Called, Idle, Seen};
+use crate::registry::{Naming, Shown};
 
 /// What was asked for beyond a connect, and went well: `answers calls`, `stayed open for 6s`.
 #[must_use]
@@ -50,6 +52,23 @@ fn of_what_is_registered(entry: &Entry, code: Code, lang: Lang) -> Option<String
             Some(say!(lang, "{why}", "原文：{why}"))
         }
         _ => None,
+    }
+}
+
+/// Why nothing is known of a registration, though nothing is held against it.
+#[must_use]
+pub fn unknown(shown: &Shown, lang: Lang) -> String {
+    let why = sentence(&plain(&shown.why));
+    match (lang, shown.naming) {
+        (Lang::En, _) => why,
+        (Lang::Zh, Naming::Unanswered) => {
+            let settings = platform::resolvers().unwrap_or("网络的 DNS 设置");
+            format!(
+                "不知道它的主机名对应什么：本机的 DNS 解析没有应答；请检查 {settings}；如果这是某个容器网络里的名字，请改为注册 \
+                 IP 地址（原文：{why}）"
+            )
+        }
+        (Lang::Zh, _) => format!("原文：{why}"),
     }
 }
 

@@ -38,6 +38,7 @@ fn a_loopback_address_gets_the_lines_that_register_another() {
     let expected = [
         "server.WithServiceAddr(&net.TCPAddr{IP: net.ParseIP(\"10.0.3.7\"), Port: 8890})",
         "export KITEX_IP_TO_REGISTRY=10.0.3.7\nexport KITEX_PORT_TO_REGISTRY=8890",
+        "$env:KITEX_IP_TO_REGISTRY=\"10.0.3.7\"\n$env:KITEX_PORT_TO_REGISTRY=\"8890\"",
         "etcd.SetFixedAddress(r, &net.TCPAddr{IP: net.ParseIP(\"10.0.3.7\"), Port: 8890})",
         "[[rewrite]]\nservice = \"shop.item\"\naddress = \"127.0.0.1:8890\"\nhost = \"10.0.3.7\"\nport = 8890",
         "[defaults]\nsuspicious = \"allow\"",
@@ -52,8 +53,10 @@ fn every_code_has_one_to_five_remedies_in_both_languages() {
         .flat_map(|code| LANGS.map(|lang| (*code, lang)))
     {
         let all = remedies(code, &subject(), lang);
-        assert!((1..=5).contains(&all.len()), "{code}: {all:#?}");
-        for Remedy { what, paste } in &all {
+        let count = all.iter().filter(|it| !it.goes_on).count();
+        assert!((1..=5).contains(&count), "{code}: {all:#?}");
+        assert!(!all[0].goes_on, "{code}: {all:#?}");
+        for Remedy { what, paste, .. } in &all {
             assert!(!what.is_empty(), "{code}");
             let is_open = what.ends_with([':', '：']);
             assert!(
@@ -74,6 +77,49 @@ fn what_is_to_be_pasted_is_the_same_in_both_languages() {
         });
         assert_eq!(en, zh, "{code}");
     }
+}
+
+#[test]
+fn whatever_is_set_in_a_shell_is_set_in_powershell_too() {
+    let shell = |line: &str| line.strip_prefix("export ").map(str::to_owned);
+    let powershell = |line: &str| Some(line.strip_prefix("$env:")?.replace('"', ""));
+    let set = |all: &Remedy, by: &dyn Fn(&str) -> Option<String>| -> Vec<String> {
+        all.paste
+            .iter()
+            .flat_map(|it| it.lines())
+            .filter_map(by)
+            .collect()
+    };
+    let mut seen = 0;
+    for (code, lang) in Code::ALL
+        .iter()
+        .flat_map(|code| LANGS.map(|lang| (*code, lang)))
+    {
+        let all = remedies(code, &subject(), lang);
+        for (at, it) in all
+            .iter()
+            .enumerate()
+            .filter(|(_, it)| !set(it, &shell).is_empty())
+        {
+            let next = &all[at + 1];
+            assert!(
+                next.goes_on && next.what.contains("PowerShell"),
+                "{code}: {next:?}"
+            );
+            assert_eq!(set(it, &shell), set(next, &powershell), "{code}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "{seen}");
+}
+
+#[test]
+fn a_remedy_for_two_systems_is_one() {
+    let all = remedies(Code::P01, &subject(), Lang::En);
+    assert_eq!(first(&all, 4), all);
+    let two = first(&all, 2);
+    assert!(two[1].what.starts_with("See on its host"), "{two:#?}");
+    assert_eq!((two.len(), two[2].what.as_str()), (3, "On Windows:"));
 }
 
 #[test]
@@ -166,7 +212,7 @@ fn an_ipv6_address_is_registered_by_the_one_way_that_keeps_its_brackets() {
         "{pasted:#?}"
     );
     assert!(
-        pasted[1].contains("net.ParseIP(\"fd77::1\"), Port: 8888"),
+        pasted[2].contains("net.ParseIP(\"fd77::1\"), Port: 8888"),
         "{pasted:#?}"
     );
     let put = Subject {
@@ -190,6 +236,13 @@ fn nothing_that_means_something_to_a_shell_or_a_program_is_pasted() {
         "a b:1",
         "\u{1b}[2J:1",
         "a&b|c>d:1",
+        "$env:PATH:1",
+        "a`nb:1",
+        "a;calc:1",
+        "(calc):1",
+        "@{x}:1",
+        "a“b”:1",
+        "a#b:1",
         "unix:/run/$HOME",
     ];
     for (text, code) in evil
@@ -242,7 +295,7 @@ fn what_is_filled_in_is_not_filled_in_again() {
         address: "HOST_IP:1",
         ..subject()
     };
-    let rule = pasted(Code::R02, &subject).remove(3);
+    let rule = pasted(Code::R02, &subject).remove(4);
     assert!(
         rule.contains("service = \"PORT\"\naddress = \"HOST_IP:1\""),
         "{rule}"

@@ -1,5 +1,12 @@
 //! The words in English.
 
+/// What stands before the lines for PowerShell.
+macro_rules! powershell {
+    () => {
+        "On Windows (PowerShell):"
+    };
+}
+
 mod answers;
 mod etcd;
 mod registered;

@@ -1,9 +1,35 @@
 //! Lines to be pasted that stand in the words of every language: `HOST_IP`, `PORT` and the like are to be filled in.
 
-/// The environment that says what a Kitex server registers, as the lines of a shell that starts it.
+/// Variables of the environment, as the lines of a shell, and of PowerShell, that starts the server next.
+macro_rules! set {
+    ($first:literal = $to:literal $(, $name:literal = $value:literal)*) => {
+        concat!(
+            "\texport ", $first, "=", $to,
+            $("\n\texport ", $name, "=", $value,)*
+            "\n", powershell!(),
+            "\n\t$env:", $first, "=\"", $to, "\"",
+            $("\n\t$env:", $name, "=\"", $value, "\"",)*
+        )
+    };
+}
+
+/// What a Kitex server registers, by its environment.
 macro_rules! environment {
     () => {
-        "\texport KITEX_IP_TO_REGISTRY=HOST_IP\n\texport KITEX_PORT_TO_REGISTRY=PORT"
+        set!(
+            "KITEX_IP_TO_REGISTRY" = "HOST_IP",
+            "KITEX_PORT_TO_REGISTRY" = "PORT"
+        )
+    };
+}
+
+/// The same of IPv4.
+macro_rules! environment_of_ipv4 {
+    () => {
+        set!(
+            "KITEX_IP_TO_REGISTRY" = "HOST_IPV4",
+            "KITEX_PORT_TO_REGISTRY" = "PORT"
+        )
     };
 }
 

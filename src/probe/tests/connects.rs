@@ -155,7 +155,7 @@ async fn a_slow_connect_is_measured_again() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn unix_sockets_are_there_or_refuse_or_are_not() {
+async fn a_unix_socket_that_nobody_listens_on_is_none() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     let addr = DialAddr::Unix(path.as_path().into());
@@ -169,5 +169,16 @@ async fn unix_sockets_are_there_or_refuse_or_are_not() {
 
     drop(listener);
     let seen = probe(&addr, &Plan::default()).await;
-    assert!(matches!(seen.connect, Connect::Refused(_)), "{seen:?}");
+    let words = "its file is there, and nobody listens on it";
+    assert_eq!(seen.connect, Connect::NoSocket(words.into()));
+
+    // In the middle of a restart, its old file still there.
+    let starting = tokio::spawn(async move {
+        sleep(Duration::from_millis(600)).await;
+        std::fs::remove_file(&path).unwrap();
+        tokio::net::UnixListener::bind(&path).unwrap()
+    });
+    let seen = probe(&addr, &Plan::default()).await;
+    assert!(seen.works(), "{seen:?}");
+    drop(starting.await);
 }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::finding::plain;
-use crate::registry::{Class, Code, DialAddr, Members, Rewritten, Shown, Skipped, brief};
+use crate::registry::{Class, Code, DialAddr, Members, Naming, Rewritten, Shown, Skipped, brief};
 
 #[cfg(test)]
 mod tests;
@@ -135,7 +135,14 @@ impl Announcer {
             } else {
                 format!(": {}", plain(&shown.why))
             };
-            tracing::info!(%service, endpoint.addr = address, registry.key = key, class, "registered{rewritten}{note}");
+            if shown.naming == Naming::Unanswered {
+                tracing::warn!(
+                    %service, endpoint.addr = address, registry.key = key, class,
+                    "registered, not used{rewritten}{note}"
+                );
+            } else {
+                tracing::info!(%service, endpoint.addr = address, registry.key = key, class, "registered{rewritten}{note}");
+            }
             return;
         };
         let remedy = shown.remedy(code);

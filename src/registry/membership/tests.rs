@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::registry::{Class, Code, Found, Instance};
+use crate::registry::{Class, Code, Found, Instance, Naming};
 
 mod rewrites;
 
@@ -380,6 +380,23 @@ async fn a_host_name_is_one_member_for_each_address() {
         .insert("item".to_owned(), Found::Failed("no such host".to_owned()));
     let members = bench.read(&["item:80"]);
     assert_eq!(code(&members, "item:80"), Some(Code::R17));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_the_resolver_gave_no_answer_for_is_not_accused_and_not_waited_for() {
+    let mut bench = Bench::new(Suspicious::Avoid);
+    let silent = Found::Unanswered("try again".to_owned());
+    bench.names.insert("item".to_owned(), silent);
+    let members = bench.read(&["item:80", "127.0.0.1:1"]);
+    assert!(members.list.is_empty(), "the own loopback is no substitute");
+    let item = &members.shown[0];
+    assert_eq!((item.code, item.naming), (None, Naming::Unanswered));
+    assert!(!item.is_pending());
+    assert!(
+        item.why.contains("does not answer (try again)"),
+        "{}",
+        item.why
+    );
 }
 
 #[tokio::test(start_paused = true)]

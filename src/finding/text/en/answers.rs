@@ -21,8 +21,10 @@ pub(in crate::finding) const P01: Text = Text {
          \tss -ltnp 'sport = :PORT'\n\
          On Windows:\n\
          \tnetstat -ano | findstr :PORT",
-        "In a container, see that the port is published, and that the published one is registered:\n\
-         \texport KITEX_PORT_TO_REGISTRY=PUBLISHED_PORT",
+        concat!(
+            "In a container, see that the port is published, and that the published one is registered:\n",
+            set!("KITEX_PORT_TO_REGISTRY" = "PUBLISHED_PORT")
+        ),
         concat!("Delete the entry if it is a leftover (R21):\n", delete!()),
     ],
 };
@@ -81,8 +83,10 @@ pub(in crate::finding) const P05: Text = Text {
             (first4Bytes=0x48545450…)`. By hand:\n\
             \tcurl -v 'http://ADDRESS/'",
     remedies: &[
-        "Register the port of the RPC server instead of that of the HTTP server (metrics, pprof, a gateway):\n\
-         \texport KITEX_PORT_TO_REGISTRY=RPC_PORT",
+        concat!(
+            "Register the port of the RPC server instead of that of the HTTP server (metrics, pprof, a gateway):\n",
+            set!("KITEX_PORT_TO_REGISTRY" = "RPC_PORT")
+        ),
         "Restart the service if another program has taken its port:\n\
          \tss -ltnp 'sport = :PORT'",
         "A sidecar that takes every connection for HTTP must be told that this port is plain TCP.",
@@ -94,8 +98,10 @@ pub(in crate::finding) const P06: Text = Text {
     proof: "Its answer was a TLS record. By hand:\n\
             \topenssl s_client -connect 'ADDRESS'",
     remedies: &[
-        "Register the plain port: tidegate, as Kitex's Thrift clients, calls without TLS.\n\
-         \texport KITEX_PORT_TO_REGISTRY=RPC_PORT",
+        concat!(
+            "Register the plain port: tidegate, as Kitex's Thrift clients, calls without TLS.\n",
+            set!("KITEX_PORT_TO_REGISTRY" = "RPC_PORT")
+        ),
         "Exempt the port from the mesh's or load balancer's TLS.",
     ],
 };
@@ -160,8 +166,10 @@ pub(in crate::finding) const P11: Text = Text {
     proof: "What it said first is that of Redis, MySQL, SSH or another protocol, and is named or quoted. By hand:\n\
             \tnc -v HOST PORT",
     remedies: &[
-        "Register the port of the RPC server:\n\
-         \texport KITEX_PORT_TO_REGISTRY=RPC_PORT",
+        concat!(
+            "Register the port of the RPC server:\n",
+            set!("KITEX_PORT_TO_REGISTRY" = "RPC_PORT")
+        ),
         "Where the address is loopback (R02), it is this host's own program that answers: register another address, as \
          R02 says.",
     ],

@@ -8,6 +8,10 @@ const ENVIRONMENT: &str = concat!(
      0.0.0.0: one that listens on 127.0.0.1 only stays out of reach.\n",
     environment!()
 );
+const ENVIRONMENT_OF_IPV4: &str = concat!(
+    "Register an IPv4 address, by the server's environment:\n",
+    environment_of_ipv4!()
+);
 const LISTEN: &str = concat!(
     "Let the server listen on an address that others can dial; Kitex registers the same:\n",
     listen!()
@@ -121,12 +125,11 @@ pub(in crate::finding) const R06: Text = Text {
 pub(in crate::finding) const R07: Text = Text {
     cause: Code::R07.cause(),
     proof: "The address is neither HOST:PORT, nor [IPV6]:PORT, nor a unix path. Kitex drops the brackets of an IPv6 \
-            address that it listens on: fd00::1:8888 is no address. By hand:\n\
+            address that it listens on: fd00::1:8888 is no address, and a Kitex client says `too many colons in \
+            address`. By hand:\n\
             \tetcdctl get --prefix kitex/registry-etcd/SERVICE/",
     remedies: &[
-        "Register an IPv4 address, by the server's environment:\n\
-         \texport KITEX_IP_TO_REGISTRY=HOST_IPV4\n\
-         \texport KITEX_PORT_TO_REGISTRY=PORT",
+        ENVIRONMENT_OF_IPV4,
         concat!(
             "Or keep IPv6 and its brackets, in the registry r that the server was given; its entry then stays for up \
              to a lease (60 s) after a stop:\n",
@@ -236,8 +239,10 @@ pub(in crate::finding) const R16: Text = Text {
     proof: "The address is one that a [[listener]] of this tidegate takes. By hand:\n\
             \tss -ltnp 'sport = :PORT'",
     remedies: &[
-        "Register the instance's own port instead of tidegate's, in the server's environment:\n\
-         \texport KITEX_PORT_TO_REGISTRY=OWN_PORT",
+        concat!(
+            "Register the instance's own port instead of tidegate's, in the server's environment:\n",
+            set!("KITEX_PORT_TO_REGISTRY" = "OWN_PORT")
+        ),
         "Or let tidegate listen on another port.",
         "Correct the [[rewrite]] rule, if one leads there.",
     ],
@@ -245,7 +250,8 @@ pub(in crate::finding) const R16: Text = Text {
 
 pub(in crate::finding) const R17: Text = Text {
     cause: Code::R17.cause(),
-    proof: "The name was looked up on this host. By hand:\n\
+    proof: "The name was looked up on this host, whose resolver answered; one that does not answer proves nothing. By \
+            hand:\n\
             \tgetent ahosts HOST\n\
             On Windows:\n\
             \tResolve-DnsName HOST",
@@ -270,9 +276,7 @@ pub(in crate::finding) const R18: Text = Text {
             On Windows:\n\
             \tipconfig",
     remedies: &[
-        "Register an IPv4 address, by the server's environment:\n\
-         \texport KITEX_IP_TO_REGISTRY=HOST_IPV4\n\
-         \texport KITEX_PORT_TO_REGISTRY=PORT",
+        ENVIRONMENT_OF_IPV4,
         "Or let the server listen on one:\n\
          \tserver.WithServiceAddr(&net.TCPAddr{IP: net.ParseIP(\"HOST_IPV4\"), Port: PORT})",
         "Or give this host IPv6.",
@@ -287,7 +291,8 @@ pub(in crate::finding) const R18: Text = Text {
 
 pub(in crate::finding) const R19: Text = Text {
     cause: Code::R19.cause(),
-    proof: "There is no such socket here, or it may not be used. A path means nothing on another host. By hand:\n\
+    proof: "There is no such socket here, or its file is there and nobody listens on it, or it may not be used. A path \
+            means nothing on another host. By hand:\n\
             \tss -lxp | grep -F 'PATH'",
     remedies: &[
         "If this is the instance's host, start it, and see who may use the socket's folder:\n\
@@ -325,9 +330,11 @@ pub(in crate::finding) const R21: Text = Text {
     remedies: &[
         "Wait: it goes when the lease ends. tidegate dials another instance within the same call meanwhile.",
         concat!("Delete it at once:\n", delete!()),
-        "Shorten what is left after each stop, by a shorter lease in the server's environment, in seconds, or by \
-         leaving SetFixedAddress out:\n\
-         \texport KITEX_ETCD_REGISTRY_LEASE_TTL=10",
+        concat!(
+            "Shorten what is left after each stop, by a shorter lease in the server's environment, in seconds, or by \
+             leaving SetFixedAddress out:\n",
+            set!("KITEX_ETCD_REGISTRY_LEASE_TTL" = "10")
+        ),
     ],
 };
 

@@ -20,8 +20,10 @@ pub(in crate::finding) const P01: Text = Text {
          \tss -ltnp 'sport = :PORT'\n\
          在 Windows 上：\n\
          \tnetstat -ano | findstr :PORT",
-        "在容器里的话，检查端口是否已发布，注册的是否就是所发布的端口：\n\
-         \texport KITEX_PORT_TO_REGISTRY=PUBLISHED_PORT",
+        concat!(
+            "在容器里的话，检查端口是否已发布，注册的是否就是所发布的端口：\n",
+            set!("KITEX_PORT_TO_REGISTRY" = "PUBLISHED_PORT")
+        ),
         concat!("如果是残留的条目（R21），就删掉它：\n", delete!()),
     ],
 };
@@ -78,8 +80,10 @@ pub(in crate::finding) const P05: Text = Text {
             \n\
             \tcurl -v 'http://ADDRESS/'",
     remedies: &[
-        "注册 RPC 服务端的端口，而不是 HTTP 服务器（指标、pprof、网关）的：\n\
-         \texport KITEX_PORT_TO_REGISTRY=RPC_PORT",
+        concat!(
+            "注册 RPC 服务端的端口，而不是 HTTP 服务器（指标、pprof、网关）的：\n",
+            set!("KITEX_PORT_TO_REGISTRY" = "RPC_PORT")
+        ),
         "如果端口被别的程序占了，重启该服务：\n\
          \tss -ltnp 'sport = :PORT'",
         "如果 sidecar 把所有连接都当成 HTTP，要告诉它这个端口是普通 TCP。",
@@ -91,8 +95,10 @@ pub(in crate::finding) const P06: Text = Text {
     proof: "它的应答是一个 TLS 记录。手工查看：\n\
             \topenssl s_client -connect 'ADDRESS'",
     remedies: &[
-        "注册不加密的端口：tidegate 与 Kitex 的 Thrift 客户端一样，调用不用 TLS。\n\
-         \texport KITEX_PORT_TO_REGISTRY=RPC_PORT",
+        concat!(
+            "注册不加密的端口：tidegate 与 Kitex 的 Thrift 客户端一样，调用不用 TLS。\n",
+            set!("KITEX_PORT_TO_REGISTRY" = "RPC_PORT")
+        ),
         "让服务网格或负载均衡器的 TLS 不作用于这个端口。",
     ],
 };
@@ -156,8 +162,10 @@ pub(in crate::finding) const P11: Text = Text {
     proof: "它最先说的话属于 Redis、MySQL、SSH 或别的协议，会指明或引用。手工查看：\n\
             \tnc -v HOST PORT",
     remedies: &[
-        "注册 RPC 服务端的端口：\n\
-         \texport KITEX_PORT_TO_REGISTRY=RPC_PORT",
+        concat!(
+            "注册 RPC 服务端的端口：\n",
+            set!("KITEX_PORT_TO_REGISTRY" = "RPC_PORT")
+        ),
         "如果是回环地址（R02），应答的其实是本机上的程序：请按 R02 所说，注册另一个地址。",
     ],
 };

@@ -7,6 +7,10 @@ const ENVIRONMENT: &str = concat!(
      主机的地址和所发布的端口。服务端还必须监听这个地址或 0.0.0.0：只监听 127.0.0.1 的话，别的主机仍然连不上。\n",
     environment!()
 );
+const ENVIRONMENT_OF_IPV4: &str = concat!(
+    "在服务端的环境变量里改为注册 IPv4 地址：\n",
+    environment_of_ipv4!()
+);
 const LISTEN: &str = concat!(
     "让服务端监听一个其他主机能连上的地址，Kitex 注册的就是它：\n",
     listen!()
@@ -103,12 +107,10 @@ pub(in crate::finding) const R06: Text = Text {
 pub(in crate::finding) const R07: Text = Text {
     cause: "无法解析的地址",
     proof: "它既不是“主机:端口”，也不是“[IPv6]:端口”，也不是 unix 路径。Kitex 监听 IPv6 地址时，注册时会丢掉方括号：\
-            fd00::1:8888 不是地址。手工查看：\n\
+            fd00::1:8888 不是地址，Kitex 客户端会说 `too many colons in address`。手工查看：\n\
             \tetcdctl get --prefix kitex/registry-etcd/SERVICE/",
     remedies: &[
-        "在服务端的环境变量里改为注册 IPv4 地址：\n\
-         \texport KITEX_IP_TO_REGISTRY=HOST_IPV4\n\
-         \texport KITEX_PORT_TO_REGISTRY=PORT",
+        ENVIRONMENT_OF_IPV4,
         concat!(
             "或者在交给服务端的注册器 r 上固定地址，以保留 IPv6 及其方括号；但停止之后，它的条目最多还会残留一个租约\
              （60 秒）：\n",
@@ -214,8 +216,10 @@ pub(in crate::finding) const R16: Text = Text {
     proof: "该地址正由这个 tidegate 的某个 [[listener]] 监听。手工查看：\n\
             \tss -ltnp 'sport = :PORT'",
     remedies: &[
-        "在服务端的环境变量里注册实例自己的端口，而不是 tidegate 的：\n\
-         \texport KITEX_PORT_TO_REGISTRY=OWN_PORT",
+        concat!(
+            "在服务端的环境变量里注册实例自己的端口，而不是 tidegate 的：\n",
+            set!("KITEX_PORT_TO_REGISTRY" = "OWN_PORT")
+        ),
         "或者让 tidegate 监听别的端口。",
         "如果是 [[rewrite]] 规则通向那里，就改正规则。",
     ],
@@ -223,7 +227,7 @@ pub(in crate::finding) const R16: Text = Text {
 
 pub(in crate::finding) const R17: Text = Text {
     cause: "在这里解析不了的主机名，或者解析成了回环地址",
-    proof: "在本机解析过这个名字。手工查看：\n\
+    proof: "在本机解析过这个名字，而且本机的 DNS 解析有应答；没有应答则什么也证明不了。手工查看：\n\
             \tgetent ahosts HOST\n\
             在 Windows 上：\n\
             \tResolve-DnsName HOST",
@@ -248,9 +252,7 @@ pub(in crate::finding) const R18: Text = Text {
             在 Windows 上：\n\
             \tipconfig",
     remedies: &[
-        "在服务端的环境变量里改为注册 IPv4 地址：\n\
-         \texport KITEX_IP_TO_REGISTRY=HOST_IPV4\n\
-         \texport KITEX_PORT_TO_REGISTRY=PORT",
+        ENVIRONMENT_OF_IPV4,
         "或者让服务端监听 IPv4 地址：\n\
          \tserver.WithServiceAddr(&net.TCPAddr{IP: net.ParseIP(\"HOST_IPV4\"), Port: PORT})",
         "或者给本机配置 IPv6。",
@@ -264,8 +266,8 @@ pub(in crate::finding) const R18: Text = Text {
 };
 
 pub(in crate::finding) const R19: Text = Text {
-    cause: "本机上不存在的 unix 套接字",
-    proof: "本机没有这个套接字，或者无权使用。路径到了另一台主机上没有意义。手工查看：\n\
+    cause: "本机上不存在、或没有人监听的 unix 套接字",
+    proof: "本机没有这个套接字，或者文件还在但没有人监听，或者无权使用。路径到了另一台主机上没有意义。手工查看：\n\
             \tss -lxp | grep -F 'PATH'",
     remedies: &[
         "如果本机就是实例所在的主机，启动该实例，并检查套接字所在目录的权限：\n\
@@ -299,8 +301,10 @@ pub(in crate::finding) const R21: Text = Text {
     remedies: &[
         "等一等：租约结束它就消失。在此期间 tidegate 会在同一次调用内改连别的实例。",
         concat!("立即删掉它：\n", delete!()),
-        "缩短每次停止后的残留时间：在服务端的环境变量里设更短的租约（秒），或者不用 SetFixedAddress：\n\
-         \texport KITEX_ETCD_REGISTRY_LEASE_TTL=10",
+        concat!(
+            "缩短每次停止后的残留时间：在服务端的环境变量里设更短的租约（秒），或者不用 SetFixedAddress：\n",
+            set!("KITEX_ETCD_REGISTRY_LEASE_TTL" = "10")
+        ),
     ],
 };
 

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Mutex;
 
 use super::*;
-use crate::registry::{DialAddr, Instance, Member};
+use crate::registry::{DialAddr, Instance, Member, Naming};
 
 /// What is written to the log, as text.
 #[derive(Clone, Default)]
@@ -37,6 +37,7 @@ fn shown(address: &str, code: Option<Code>, used: bool) -> Shown {
         code,
         more: vec![Code::R10],
         dial: address.parse().ok().map(DialAddr::Tcp),
+        naming: Naming::Settled,
         used,
         why: "it is loopback".to_owned(),
     }
