@@ -197,7 +197,7 @@ fn particular(code: Code, subject: &Subject<'_>, lang: Lang) -> Vec<Remedy> {
                 .to_owned(),
             "看看是不是有别的程序用了同一个前缀：这个键不以地址结尾。".to_owned(),
         );
-        found.push(Remedy { what, paste: None });
+        found.push(Remedy::new(what, None));
     }
     if code != Code::R13 {
         return found;
@@ -238,10 +238,7 @@ fn starts(lang: Lang) -> [Remedy; 2] {
             "如果还在运行，就重启它：连续五次检查失败之后，注册器就永远放弃了（R22），日志会写明当时为什么连不上 etcd。",
         ),
     };
-    [see, restart].map(|what| Remedy {
-        what: what.to_owned(),
-        paste: None,
-    })
+    [see, restart].map(|what| Remedy::new(what.to_owned(), None))
 }
 
 /// Whether a remedy may help this subject.
