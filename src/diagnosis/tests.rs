@@ -185,6 +185,24 @@ fn an_idle_connection_that_is_closed_is_a_finding_and_one_that_stays_is_none() {
 }
 
 #[test]
+fn a_server_that_closes_later_than_clients_keep_their_connections_is_not_accused() {
+    let of = |after| {
+        let seen = Seen {
+            idle: Some(Idle::Closed(Duration::from_millis(after))),
+            ..seen(OPEN)
+        };
+        findings(&facts(Class::Public, &[], &seen))
+    };
+    // Kitex closes at ten minutes, before v0.14 at two.
+    for after in [120_003, 600_004] {
+        assert_eq!(of(after), [], "{after} ms");
+    }
+    for after in [5_001, 30_002, 60_003] {
+        assert_eq!(of(after), [Code::P09], "{after} ms");
+    }
+}
+
+#[test]
 fn notes_come_last() {
     let refused = seen(REFUSED);
     let codes = findings(&facts(Class::Public, &[Code::R08, Code::R11], &refused));

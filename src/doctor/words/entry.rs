@@ -24,10 +24,19 @@ pub fn beyond(seen: &Seen, lang: Lang) -> Vec<String> {
                 "空闲 {after} 仍然打开"
             ))
         }
-        Some(it @ Idle::Closed(_)) => Some(idle(it, lang)),
+        Some(it @ Idle::Closed(_)) => Some(idle(it, lang) + &harmless(lang)),
         None => None,
     };
     called.into_iter().chain(idle).collect()
+}
+
+/// Why it is no finding that a server closes idle connections so late.
+fn harmless(lang: Lang) -> String {
+    say!(
+        lang,
+        ": later than Kitex's clients do by default (30s, a pool 1min), so only those that keep theirs longer meet it",
+        "：晚于 Kitex 客户端默认的关闭时间（30 秒，连接池 1 分钟），只有保持更久的客户端才会遇到",
+    )
 }
 
 /// What proves a finding of this registration: what was seen, or what is wrong with what is registered.

@@ -132,7 +132,8 @@ pub(in crate::finding) const P08: Text = Text {
 
 pub(in crate::finding) const P09: Text = Text {
     cause: Code::P09.cause(),
-    proof: "`doctor --idle` held a connection without a call, and the server closed it. Kitex before v0.11.0 on \
+    proof: "`doctor --idle` held a connection without a call, and the server closed it within a minute: so long Kitex's \
+            clients keep theirs. Kitex before v0.11.0 on \
             Windows (gonet) does so after 5 s, and its own log says `default codec read failed: read tcp …: i/o \
             timeout`: that line is the server's. Its callers get `EOF`, or `wsarecv: An established connection was \
             aborted`, on the next call. v0.11 to v0.13 close after 2 minutes.",

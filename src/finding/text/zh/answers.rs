@@ -128,7 +128,7 @@ pub(in crate::finding) const P08: Text = Text {
 
 pub(in crate::finding) const P09: Text = Text {
     cause: "它会关闭空闲连接",
-    proof: "`doctor --idle` 保持一条没有调用的连接，结果被服务端关闭。v0.11.0 之前的 Kitex 在 Windows 上（gonet）5 秒就\
+    proof: "`doctor --idle` 保持一条没有调用的连接，一分钟之内就被服务端关闭，而 Kitex 客户端会保持到那时。v0.11.0 之前的 Kitex 在 Windows 上（gonet）5 秒就\
             会这样做，并在自己的日志里写 `default codec read failed: read tcp …: i/o timeout`：那一行是服务端打的。它的\
             调用方则在下一次调用时得到 `EOF` 或 `wsarecv: An established connection was aborted`。v0.11 到 v0.13 在 2 \
             分钟后关闭。",
