@@ -39,6 +39,9 @@ pub struct Facts<'a> {
     /// Whoever registers here shares this host: the registry is on it, or in a file. A loopback address is then no
     /// mistake, as long as something answers.
     pub alone: bool,
+    /// The longest that a connect of its callers may take: the policy's `connect_timeout`; where nothing is configured,
+    /// [`KITEX_CONNECT_TIMEOUT`].
+    pub connect_timeout: Duration,
 }
 
 /// How long an entry of a registry stays if nobody renews it.
@@ -131,7 +134,7 @@ fn at_the_address(facts: &Facts<'_>, seen: &Seen) -> Vec<Code> {
         Connect::Reset(_) => vec![Code::P04],
         Connect::NoSocket(_) => vec![Code::R19],
         Connect::Ours(_) => Vec::new(),
-        Connect::Open(took) => at_the_server(seen, *took),
+        Connect::Open(took) => at_the_server(seen, *took > facts.connect_timeout),
     }
 }
 
@@ -141,14 +144,14 @@ fn is_elsewhere(facts: &Facts<'_>) -> bool {
     facts.class == Class::Private && !facts.on_link && !facts.registered.iter().any(is_told)
 }
 
-fn at_the_server(seen: &Seen, connect: Duration) -> Vec<Code> {
+fn at_the_server(seen: &Seen, is_far: bool) -> Vec<Code> {
     let spoke = seen.spoke.as_ref().map(code_of);
     let called = seen.call.as_ref().and_then(|call| match call {
         Called::Answered(..) => Some(Code::P10),
         Called::Silent(_) => Some(Code::P08),
         Called::Closed => None,
     });
-    let far = (connect > KITEX_CONNECT_TIMEOUT).then_some(Code::P12);
+    let far = is_far.then_some(Code::P12);
     let idle = seen.idle.and_then(|idle| match idle {
         // To the second: who closes just when the client would may be a moment earlier.
         Idle::Closed(after) if after.as_secs() <= KEPT.as_secs() => Some(Code::P09),

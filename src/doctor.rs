@@ -48,6 +48,8 @@ pub struct Asked {
     pub services: Vec<Arc<str>>,
     /// What is done at each address.
     pub plan: Plan,
+    /// Nothing is configured: how long callers wait is what Kitex's clients do by themselves.
+    pub unconfigured: bool,
 }
 
 /// Learns how far it is: addresses done, and how many there are.
@@ -74,7 +76,10 @@ pub async fn examine(
     progress: Progress<'_>,
 ) -> Result<Report, String> {
     let host = this_host(config);
-    let places = places::open(config, &host).await?;
+    let mut places = places::open(config, &host).await?;
+    for place in &mut places {
+        place.unconfigured = asked.unconfigured;
+    }
     let surveys = places::survey(&places, config, &asked.services).await;
     let mut known = Known::default();
     let mut cases = case::judge_knowing(config, &places, &surveys, &host, &mut known.names).await;

@@ -145,7 +145,11 @@ pub(super) fn doctor(args: &DoctorArgs) -> Done {
         }
     }
     let plan = args.plan();
-    let asked = Asked { services, plan };
+    let asked = Asked {
+        services,
+        plan,
+        unconfigured: args.config.names_a_registry_only(),
+    };
     let bar = progress();
     let moved = |done: usize, of: usize| {
         bar.set_length(of as u64);

@@ -33,6 +33,11 @@ pub(super) struct LookArgs {
 }
 
 impl LookArgs {
+    /// Whether nothing is said but where the registry is.
+    pub(super) fn names_a_registry_only(&self) -> bool {
+        self.config.is_empty() && !self.etcd.is_empty()
+    }
+
     /// Loads the config: the one that is given, else the one here, else the one that a running tidegate has.
     pub(super) fn load(&self, lang: Lang) -> Result<Config, ExitCode> {
         let flags = Flags {

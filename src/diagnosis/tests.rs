@@ -21,6 +21,7 @@ fn facts<'a>(class: Class, registered: &'a [Code], seen: &'a Seen) -> Facts<'a> 
         lease: held(60, 45),
         on_link: false,
         alone: false,
+        connect_timeout: KITEX_CONNECT_TIMEOUT,
     }
 }
 
@@ -169,6 +170,20 @@ fn a_call_tells_a_live_server_from_a_hung_one_and_distance_from_both() {
         [Code::P08]
     );
     assert_eq!(of(&OPEN, Called::Closed), []);
+}
+
+#[test]
+fn how_far_is_too_far_is_what_the_callers_wait() {
+    let far = seen(Connect::Open(Duration::from_millis(81)));
+    let of = |millis| {
+        findings(&Facts {
+            connect_timeout: Duration::from_millis(millis),
+            ..facts(Class::Public, &[], &far)
+        })
+    };
+    assert_eq!(of(50), [Code::P12]);
+    assert_eq!(of(80), [Code::P12]);
+    assert_eq!(of(1200), []);
 }
 
 #[test]

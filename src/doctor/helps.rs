@@ -1,6 +1,7 @@
 //! What helps with what was found, filled in with what was seen.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::report::{Entry, RegistryReport, ServiceReport, What, Whole};
 use crate::diagnosis::Lease;
@@ -106,8 +107,15 @@ impl<'a> About<'a> {
             host: entry.host.filter(|_| of_key || !entry.is_a_stranger()),
             here: !of_key,
             no_lease: entry.lease == Lease::None,
+            longer: entry.connect_timeout.and_then(|_| longer(entry)),
             ..self.subject()
         };
         remedies(code, &subject, lang)
     }
+}
+
+/// Twice what the connect took, in tenths of a second.
+fn longer(entry: &Entry) -> Option<Duration> {
+    let tenths = (entry.connect()? * 2).as_millis().div_ceil(100);
+    Some(Duration::from_millis(100) * u32::try_from(tenths).ok()?)
 }

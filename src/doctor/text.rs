@@ -228,7 +228,7 @@ fn line(page: &mut Page, entry: &Entry, lang: Lang) {
     let seen = entry.seen.as_ref();
     let connect = seen.map_or(String::new(), |it| words::connect(&it.connect, lang));
     let beyond = match entry.verdict {
-        Verdict::Reachable => seen.map_or(Vec::new(), |it| words::beyond(it, lang)),
+        Verdict::Reachable => words::beyond(entry, lang),
         Verdict::Wrong | Verdict::Unknown => Vec::new(),
     };
     let codes: Vec<&str> = entry.codes.iter().map(|it| it.label()).collect();

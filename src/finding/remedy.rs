@@ -1,9 +1,11 @@
 //! What helps with one registration: the remedies of its finding with its address filled in, to be pasted.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use self::place::Place;
 use super::{Code, Lang, plain};
+use crate::outcome::human;
 
 mod etcdctl;
 mod place;
@@ -37,6 +39,8 @@ pub struct Subject<'a> {
     pub own_prefix: Option<&'a str>,
     /// Its entry has no lease: nothing but a person takes it away.
     pub no_lease: bool,
+    /// `P12`, where a config says how long a connect may take: what it would have to say.
+    pub longer: Option<Duration>,
     /// Of a finding about etcd: which step failed, where that is known.
     pub step: &'a str,
     /// `R13`: the nearest name there is.
@@ -161,6 +165,9 @@ fn particular(code: Code, subject: &Subject<'_>, lang: Lang) -> Vec<Remedy> {
         );
         found.push(Remedy { what, paste: None });
     }
+    if let (Code::P12, Some(longer)) = (code, subject.longer) {
+        found.push(wait_longer(subject, longer, &say));
+    }
     if code != Code::R13 {
         return found;
     }
@@ -184,6 +191,23 @@ fn particular(code: Code, subject: &Subject<'_>, lang: Lang) -> Vec<Remedy> {
     found
 }
 
+fn wait_longer(
+    subject: &Subject<'_>,
+    longer: Duration,
+    say: &dyn Fn(String, String) -> String,
+) -> Remedy {
+    let what = say(
+        "Let tidegate wait longer for a connect:".to_owned(),
+        "让 tidegate 等连接更久：".to_owned(),
+    );
+    let longer = human(longer);
+    let lines = format!("[[service]]\nname = \"SERVICE\"\nconnect_timeout = \"{longer}\"");
+    Remedy {
+        what,
+        paste: Some(fill(&lines, subject)),
+    }
+}
+
 /// Whether a remedy may help this subject.
 fn fits(remedy: &str, subject: &Subject<'_>, place: &Place<'_>) -> bool {
     const REGISTRAR: [&str; 5] = [
@@ -204,6 +228,10 @@ fn fits(remedy: &str, subject: &Subject<'_>, place: &Place<'_>) -> bool {
         && subject.nearest.is_some()
         && remedy.contains("NewEtcdResolverWithAuth")
     {
+        return false;
+    }
+    // Who calls through tidegate already needs another of its timeouts.
+    if subject.longer.is_some() && remedy.contains("connect_timeout") {
         return false;
     }
     let is_of_listening = remedy.contains("--listen-client-urls");

@@ -146,6 +146,27 @@ async fn tls(lab: &Lab) -> crate::lab::Running {
 }
 
 #[test]
+fn how_long_a_connect_may_take_is_what_the_config_says() {
+    let name = "wrong::how_long_a_connect_may_take_is_what_the_config_says";
+    inside(name, || async {
+        let mut lab = Lab::new().await;
+        firewall();
+        let _far = thrift("10.77.0.1:8811").await;
+        lab.register("far", "10.77.0.1:8811").await;
+        let told = lab.doctor(&["far"]).await;
+        assert_eq!((told.codes("far"), told.exit), (vec!["P12".into()], 1));
+        let registry = "[[registry]]\nname = \"main\"\nkind = \"etcd\"\nendpoints = [\"http://10.77.0.1:2379\"]\n";
+        let short = "[[service]]\nname = \"far\"\nconnect_timeout = \"600ms\"\n";
+        for (policy, codes, exit) in [("", &[][..], 0), (short, &["P12"][..], 1)] {
+            let config = lab.write("far.toml", &format!("{registry}{policy}"));
+            let told = lab.doctor_with(&["-c", &config, "far"]).await;
+            assert_eq!(told.codes("far"), codes, "{:#}", told.json);
+            assert_eq!(told.exit, exit);
+        }
+    });
+}
+
+#[test]
 fn a_hung_server_is_found_by_a_call_alone() {
     inside("wrong::a_hung_server_is_found_by_a_call_alone", || async {
         let mut lab = Lab::new().await;

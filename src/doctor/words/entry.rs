@@ -3,14 +3,27 @@
 use std::fmt::Write as _;
 
 use super::{evidence, idle, sentence, short};
+use crate::diagnosis::KITEX_CONNECT_TIMEOUT;
 use crate::doctor::report::Entry;
 use crate::finding::{Code, Lang, plain};
 use crate::outcome::human;
-use crate::probe::{Called, Idle, Seen};
+use crate::probe::{Called, Idle};
 
-/// What was asked for beyond a connect, and went well: `answers calls`, `stayed open for 6s`.
+/// What is worth knowing beyond a connect that went well: `answers calls`, `stayed open for 6s`.
 #[must_use]
-pub fn beyond(seen: &Seen, lang: Lang) -> Vec<String> {
+pub fn beyond(entry: &Entry, lang: Lang) -> Vec<String> {
+    let Some(seen) = &entry.seen else {
+        return Vec::new();
+    };
+    let far = entry.connect().filter(|took| *took > KITEX_CONNECT_TIMEOUT);
+    let far = far.map(|_| {
+        let limit = human(KITEX_CONNECT_TIMEOUT);
+        say!(
+            lang,
+            "too long for a Kitex client that dials by itself ({limit} by default)",
+            "对自行连接的 Kitex 客户端来说太久（默认 {limit}）",
+        )
+    });
     let called = match &seen.call {
         Some(Called::Answered(..)) => Some(say!(lang, "answers calls", "会回答调用")),
         _ => None,
@@ -27,7 +40,7 @@ pub fn beyond(seen: &Seen, lang: Lang) -> Vec<String> {
         Some(it @ Idle::Closed(_)) => Some(idle(it, lang) + &harmless(lang)),
         None => None,
     };
-    called.into_iter().chain(idle).collect()
+    far.into_iter().chain(called).chain(idle).collect()
 }
 
 /// Why it is no finding that a server closes idle connections so late.
@@ -50,6 +63,7 @@ pub fn proof(entry: &Entry, code: Code, lang: Lang) -> Option<String> {
 fn of_what_is_registered(entry: &Entry, code: Code, lang: Lang) -> Option<String> {
     let shown = &entry.shown;
     match code {
+        Code::P12 => far(entry, lang),
         Code::R08 => {
             let key = short(&plain(&entry.instance().key));
             Some(say!(lang, "the key is {key}", "键是 {key}"))
@@ -60,6 +74,26 @@ fn of_what_is_registered(entry: &Entry, code: Code, lang: Lang) -> Option<String
         }
         _ => None,
     }
+}
+
+/// How long the connect takes, and may take.
+fn far(entry: &Entry, lang: Lang) -> Option<String> {
+    let took = human(entry.connect()?);
+    Some(match entry.connect_timeout.map(human) {
+        Some(limit) => say!(
+            lang,
+            "the connect takes {took}, connect_timeout is {limit}",
+            "建立连接要 {took}，而 connect_timeout 是 {limit}",
+        ),
+        None => {
+            let limit = human(KITEX_CONNECT_TIMEOUT);
+            say!(
+                lang,
+                "the connect takes {took}, Kitex's default connect timeout is {limit}",
+                "建立连接要 {took}，而 Kitex 默认的连接超时是 {limit}",
+            )
+        }
+    })
 }
 
 /// How many registrations each finding is held against: `4,999 × P01, 1 × P05`.

@@ -439,6 +439,24 @@ fn a_name_that_does_not_resolve_is_told_nothing_of_firewalls() {
 }
 
 #[test]
+fn who_calls_a_far_instance_through_tidegate_is_told_what_tidegate_must_wait() {
+    let subject = Subject {
+        longer: Some(Duration::from_millis(2400)),
+        ..subject()
+    };
+    let pasted = pasted(Code::P12, &subject);
+    assert_eq!(
+        pasted[0],
+        "[[service]]\nname = \"shop.item\"\nconnect_timeout = \"2.4s\""
+    );
+    load(&pasted[0]);
+    for lang in LANGS {
+        let all = remedies(Code::P12, &subject, lang);
+        assert!(all.iter().all(|it| !it.what.contains("1.2")), "{all:#?}");
+    }
+}
+
+#[test]
 fn an_entry_without_a_lease_that_nobody_answers_for_is_to_be_deleted_first() {
     let subject = Subject {
         no_lease: true,

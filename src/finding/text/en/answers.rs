@@ -171,12 +171,14 @@ pub(in crate::finding) const P11: Text = Text {
 pub(in crate::finding) const P12: Text = Text {
     cause: Code::P12.cause(),
     proof: "The quickest of several connects took longer than 50 ms, Kitex's default connect timeout: its clients fail \
-            with `i/o timeout` though all is well. By hand:\n\
+            with `i/o timeout` though all is well. Where doctor has a config, its connect_timeout counts instead. By \
+            hand:\n\
             \tping HOST",
     remedies: &[
         "Give clients that dial for themselves more time:\n\
          \tclient.WithConnectTimeout(500*time.Millisecond)",
-        "Or call through tidegate: its connect_timeout is 1.2 s, and it keeps the connections.",
+        "Or call through tidegate, which waits as long as its connect_timeout says, 1.2 s by default, and keeps the \
+         connections.",
         "Prefer instances that are near, by tidegate's prefer and a tag such as zone.",
     ],
 };

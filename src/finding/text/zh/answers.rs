@@ -165,12 +165,12 @@ pub(in crate::finding) const P11: Text = Text {
 pub(in crate::finding) const P12: Text = Text {
     cause: "往返时间太长，超过了调用方的超时",
     proof: "多次连接中最快的一次也超过 50 毫秒，而这正是 Kitex 默认的连接超时：一切正常，它的客户端却以 `i/o timeout` \
-            失败。手工查看：\n\
+            失败。给了配置时，doctor 改按其中的 connect_timeout 判断。手工查看：\n\
             \tping HOST",
     remedies: &[
         "给自己直连实例的客户端更多时间：\n\
          \tclient.WithConnectTimeout(500*time.Millisecond)",
-        "或者经由 tidegate 调用：它的 connect_timeout 是 1.2 秒，并且会复用连接。",
+        "或者经由 tidegate 调用：它按自己的 connect_timeout 等待，默认 1.2 秒，并且会复用连接。",
         "用 tidegate 的 prefer 和 zone 之类的标签，优先选择近处的实例。",
     ],
 };
