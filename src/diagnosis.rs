@@ -23,6 +23,9 @@ pub const KITEX_CONNECT_TIMEOUT: Duration = Duration::from_millis(50);
 /// where nothing else is set. A server that closes later, as Kitex does after ten minutes, is met by none of them.
 pub const KEPT: Duration = Duration::from_secs(60);
 
+/// So what tidegate itself answers begins, in the place of an instance.
+const OWN_ANSWERS: &str = "tidegate: ";
+
 /// What is known of a registration.
 #[derive(Debug, Clone)]
 pub struct Facts<'a> {
@@ -147,6 +150,7 @@ fn is_elsewhere(facts: &Facts<'_>) -> bool {
 fn at_the_server(seen: &Seen, is_far: bool) -> Vec<Code> {
     let spoke = seen.spoke.as_ref().map(code_of);
     let called = seen.call.as_ref().and_then(|call| match call {
+        Called::Answered(_, said) if said.starts_with(OWN_ANSWERS) => Some(Code::R16),
         Called::Answered(..) => Some(Code::P10),
         Called::Silent(_) => Some(Code::P08),
         Called::Closed => None,

@@ -73,7 +73,7 @@ codes! {
     R13 "the wrong prefix, or no such service",
     R14 "a cloud's metadata address, which is never dialled",
     R15 "a network that is neither tcp nor unix",
-    R16 "a listener of this tidegate: dialling it would be a loop",
+    R16 "a listener of tidegate and no instance: dialling it would be a loop",
     R17 "a host name that does not resolve here, or resolves to loopback",
     R18 "an IPv6 address, and this host has no IPv6",
     R19 "a unix socket that does not exist on this host",

@@ -10,7 +10,7 @@ use hyper::Method;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::look::{LookArgs, looking, service_name, time};
+use super::look::{LookArgs, listeners_here, looking, service_name, time};
 use super::{AskArgs, Done, REFUSED, UNABLE, USAGE, complain, fetch};
 use crate::doctor::text::{Look, render};
 use crate::doctor::{Asked, Report, examine, json::Json, recent};
@@ -155,7 +155,13 @@ pub(super) fn doctor(args: &DoctorArgs) -> Done {
         bar.set_length(of as u64);
         bar.set_position(done as u64);
     };
-    let report = looking(examine(&config, &asked, &moved))?;
+    let running = async {
+        match asked.unconfigured {
+            true => listeners_here().await,
+            false => Vec::new(),
+        }
+    };
+    let report = looking(examine(&config, &asked, running, &moved))?;
     bar.finish_and_clear();
     let report = report.map_err(|why| complain(UNABLE, why))?;
     print(&report, args).map_err(|error| complain(REFUSED, error))?;

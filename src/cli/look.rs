@@ -6,13 +6,17 @@ use std::time::Duration;
 
 use clap::Args;
 use hyper::Method;
+use tokio::time::timeout;
 
-use super::ask::ask;
+use super::ask::{ask, ask_within};
 use super::{DEFAULT_FILE, UNABLE, USAGE, complain, tell};
 use crate::config::{Admin, Config, Flags, ListenAddr, Registry, parse_duration};
+use crate::doctor::own_listeners;
 use crate::finding::Lang;
-use crate::registry;
+use crate::registry::{self, DialAddr};
 
+/// How long a tidegate may take to say what it listens on: the registry is read meanwhile.
+const BRIEFLY: Duration = Duration::from_millis(300);
 /// What a time on the command line may be.
 const TIMES: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(3600);
@@ -100,6 +104,17 @@ fn hides_its_password(registry: &Registry) -> bool {
         Registry::Etcd(etcd) => etcd.password.is_some(),
         Registry::File(_) => false,
     }
+}
+
+/// What the tidegate that runs here listens on, if one does and says so at once: nobody asked for it.
+pub(super) async fn listeners_here() -> Vec<DialAddr> {
+    let admin = Admin::default().listen;
+    let asked = timeout(BRIEFLY, ask_within(&admin, &Method::GET, "/config")).await;
+    let config = match asked {
+        Ok(Ok(answer)) if answer.status.is_success() => Config::from_str("", &answer.text).ok(),
+        _ => None,
+    };
+    config.map_or_else(Vec::new, |it| own_listeners(&it).collect())
 }
 
 /// Waits for a look at what is registered.

@@ -164,6 +164,9 @@ fn a_call_tells_a_live_server_from_a_hung_one_and_distance_from_both() {
     };
     let answered = || Called::Answered(Duration::from_millis(1), "unknown method".into());
     assert_eq!(of(&OPEN, answered()), [Code::P10]);
+    let own = "tidegate: no usable endpoint for item";
+    let own = Called::Answered(Duration::from_millis(1), own.into());
+    assert_eq!(of(&OPEN, own), [Code::R16]);
     assert_eq!(of(&far, answered()), [Code::P12, Code::P10]);
     assert_eq!(
         of(&OPEN, Called::Silent(Duration::from_secs(1))),

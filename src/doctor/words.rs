@@ -298,7 +298,7 @@ pub fn evidence(code: Code, seen: &Seen, lang: Lang) -> Option<String> {
             ),
             call => called(call, lang),
         },
-        Code::P08 => called(seen.call.as_ref()?, lang),
+        Code::P08 | Code::R16 => called(seen.call.as_ref()?, lang),
         Code::P09 => idle(seen.idle?, lang),
         _ => return None,
     })

@@ -54,6 +54,11 @@ impl Told {
         codes
     }
 
+    /// What was seen at the only instance of a service.
+    pub fn seen(&self, service: &str) -> &Value {
+        &self.service(service)["instances"][0]["seen"]
+    }
+
     /// What is said of the only instance of a service.
     pub fn verdict(&self, service: &str) -> &str {
         let instances = &self.service(service)["instances"];

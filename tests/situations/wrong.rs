@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::net::TcpListener;
 
 use crate::lab::{Lab, PREFIX, SERVER, sh, value};
@@ -277,6 +278,44 @@ fn a_listener_of_tidegate_is_a_loop_whether_it_runs_or_not() {
             assert_eq!((told.codes("item"), told.exit), (vec!["R16".into()], 1));
         },
     );
+}
+
+#[test]
+fn a_listener_of_a_tidegate_that_runs_is_found_without_its_config() {
+    let name = "wrong::a_listener_of_a_tidegate_that_runs_is_found_without_its_config";
+    inside(name, || async {
+        let mut lab = Lab::new().await;
+        lab.register("item", "10.77.0.2:18890").await;
+        let config = |admin: &str| {
+            format!(
+                "[admin]\nlisten = \"{admin}\"\n\
+                 [[registry]]\nname = \"main\"\nkind = \"etcd\"\nendpoints = [\"http://10.77.0.1:2379\"]\n\
+                 [[listener]]\nname = \"item\"\nlisten = \"0.0.0.0:18890\"\nservice = \"item\"\n"
+            )
+        };
+        let run = |admin: &str| {
+            let config = lab.write("running.toml", &config(admin));
+            let mut command = lab.command_on_caller(env!("CARGO_BIN_EXE_tidegate"));
+            command.args(["run", "-c", &config]);
+            command
+                .stdout(std::process::Stdio::null())
+                .stderr(std::process::Stdio::null());
+            let running = crate::lab::Running(command.spawn().unwrap());
+            lab.on_caller("until ss -ltn | grep -q :18890; do sleep 0.05; done");
+            running
+        };
+        // Where it is asked.
+        let running = run("127.0.0.1:9901");
+        let told = lab.doctor(&["item"]).await;
+        assert_eq!(told.codes("item"), ["R16"], "{:#}", told.json);
+        assert_eq!((told.exit, told.seen("item")), (1, &Value::Null));
+        drop(running);
+        // Where nobody knows of it: by what it answers.
+        let _running = run("127.0.0.1:9902");
+        let told = lab.doctor(&["--call", "item"]).await;
+        assert_eq!(told.codes("item"), ["R16"], "{:#}", told.json);
+        assert_eq!(told.exit, 1);
+    });
 }
 
 #[test]

@@ -233,7 +233,9 @@ pub(in crate::finding) const R15: Text = Text {
 
 pub(in crate::finding) const R16: Text = Text {
     cause: Code::R16.cause(),
-    proof: "The address is one that a [[listener]] of this tidegate takes. By hand:\n\
+    proof: "The address is one that a [[listener]] of this tidegate takes; or its answer to `doctor --call` began with \
+            `tidegate: `: tidegate's own words (where this host's connections are redirected to tidegate, they say why \
+            it could not reach the instance). By hand:\n\
             \tss -ltnp 'sport = :PORT'",
     remedies: &[
         "Register the instance's own port instead of tidegate's, in the server's environment:\n\

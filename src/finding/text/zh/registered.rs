@@ -210,8 +210,9 @@ pub(in crate::finding) const R15: Text = Text {
 };
 
 pub(in crate::finding) const R16: Text = Text {
-    cause: "这个 tidegate 自己的监听地址：连上去就成了环路",
-    proof: "该地址正由这个 tidegate 的某个 [[listener]] 监听。手工查看：\n\
+    cause: "tidegate 的监听地址，不是实例：连上去就成了环路",
+    proof: "该地址正由这个 tidegate 的某个 [[listener]] 监听；或者它对 `doctor --call` 的回答以 `tidegate: ` 开头，那是 tidegate \
+            自己的话（如果本机的连接被重定向到 tidegate，这些话说明它为什么连不上该实例）。手工查看：\n\
             \tss -ltnp 'sport = :PORT'",
     remedies: &[
         "在服务端的环境变量里注册实例自己的端口，而不是 tidegate 的：\n\
