@@ -144,7 +144,14 @@ fn at_the_address(facts: &Facts<'_>, seen: &Seen) -> Vec<Code> {
 /// A private address of a network that is not this host's, where nothing better is known of why there is no way.
 fn is_elsewhere(facts: &Facts<'_>) -> bool {
     let is_told = |code| matches!(code, &Code::R06 | &Code::R18);
-    facts.class == Class::Private && !facts.on_link && !facts.registered.iter().any(is_told)
+    is_of_another_network(facts.class, facts.on_link) && !facts.registered.iter().any(is_told)
+}
+
+/// Whether the address is private and no interface of this host is in its network: it may lie behind a route, and as
+/// well nowhere that can be reached from here, since a default route takes what is sent to either.
+#[must_use]
+pub fn is_of_another_network(class: Class, on_link: bool) -> bool {
+    class == Class::Private && !on_link
 }
 
 fn at_the_server(seen: &Seen, is_far: bool) -> Vec<Code> {

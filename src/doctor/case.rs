@@ -165,12 +165,13 @@ impl Case {
         let lease = lease.unwrap_or_default();
         let connect_timeout = (!place.unconfigured).then_some(self.connect_timeout);
         let tcp = shown.dial.as_ref().and_then(DialAddr::tcp);
+        let on_link = tcp.is_some_and(|it| host.is_on_link(it.ip()));
         let codes = diagnosis::findings(&Facts {
             class: shown.dialled_class(),
             registered: &registered,
             seen,
             lease,
-            on_link: tcp.is_some_and(|it| host.is_on_link(it.ip())),
+            on_link,
             alone: place.alone && (place.kind != "etcd" || !seen.is_some_and(fails)),
             connect_timeout: connect_timeout.unwrap_or(KITEX_CONNECT_TIMEOUT),
         });
@@ -181,6 +182,7 @@ impl Case {
             codes,
             verdict: Verdict::Unknown,
             alone: place.alone,
+            on_link,
             connect_timeout,
             host: None,
         }

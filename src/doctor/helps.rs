@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::report::{Entry, RegistryReport, ServiceReport, What, Whole};
-use crate::diagnosis::Lease;
+use crate::diagnosis::{Lease, is_of_another_network};
 use crate::finding::remedy::{Etcdctl, Remedy, Subject, remedies};
 use crate::finding::{Code, Lang};
 use crate::registry::Skipped;
@@ -107,6 +107,7 @@ impl<'a> About<'a> {
             host: entry.host.filter(|_| of_key || !entry.is_a_stranger()),
             here: !of_key,
             no_lease: entry.lease == Lease::None,
+            elsewhere: is_of_another_network(entry.shown.dialled_class(), entry.on_link),
             longer: entry.connect_timeout.and_then(|_| longer(entry)),
             ..self.subject()
         };

@@ -186,6 +186,8 @@ pub struct Entry {
     /// Whoever registers there seems to share this host: that nobody listens is then told beside what is wrong with the
     /// address.
     pub alone: bool,
+    /// An interface of this host is in the network of what is dialled.
+    pub on_link: bool,
     /// The longest that a connect of its callers may take, as it is configured.
     pub connect_timeout: Option<Duration>,
     /// An address of its host that others can dial, where one is known.

@@ -147,6 +147,29 @@ async fn tls(lab: &Lab) -> crate::lab::Running {
 }
 
 #[test]
+fn a_private_address_behind_a_default_route_is_no_matter_of_a_firewall_alone() {
+    let name = "wrong::a_private_address_behind_a_default_route_is_no_matter_of_a_firewall_alone";
+    inside(name, || async {
+        let mut lab = Lab::new().await;
+        // As a laptop's: it takes all, and what is not of its network goes nowhere.
+        lab.on_caller("ip route add default via 10.77.0.1");
+        sh("iptables -w -P FORWARD DROP; iptables -w -A INPUT -p tcp --dport 8801 -j DROP");
+        lab.register("elsewhere", "172.26.3.9:8888").await;
+        lab.register("on-link", "10.77.0.1:8801").await;
+        lab.register("public", "203.0.113.9:8888").await;
+        let told = lab.doctor(&[]).await;
+        for (service, is_of_a_network) in
+            [("elsewhere", true), ("on-link", false), ("public", false)]
+        {
+            assert_eq!(told.codes(service), ["P02"], "{:#}", told.json);
+            let first = &told.service(service)["instances"][0]["remedies"][0];
+            let says = first["what"].as_str().unwrap().contains("VPN");
+            assert_eq!(says, is_of_a_network, "{service}: {first}");
+        }
+    });
+}
+
+#[test]
 fn how_long_a_connect_may_take_is_what_the_config_says() {
     let name = "wrong::how_long_a_connect_may_take_is_what_the_config_says";
     inside(name, || async {

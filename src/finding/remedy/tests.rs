@@ -439,6 +439,34 @@ fn a_name_that_does_not_resolve_is_told_nothing_of_firewalls() {
 }
 
 #[test]
+fn a_private_address_of_another_network_that_is_silent_is_not_only_a_firewalls_matter() {
+    let elsewhere = Subject {
+        address: "172.26.3.9:8888",
+        elsewhere: true,
+        host: None,
+        ..subject()
+    };
+    for lang in LANGS {
+        let all = remedies(Code::P02, &elsewhere, lang);
+        assert!(all[0].what.contains("VPN"), "{all:#?}");
+        let pasted = |at: usize| all[at].paste.clone().unwrap();
+        assert!(pasted(1).contains("KITEX_IP_TO_REGISTRY=HOST_IP"));
+        assert!(pasted(2).starts_with("[[rewrite]]"));
+        assert_eq!(pasted(3), "ip route get 172.26.3.9");
+        assert!(!format!("{all:?}").contains("ip neigh"), "{all:#?}");
+        // One of this network is.
+        let here = Subject {
+            elsewhere: false,
+            ..elsewhere
+        };
+        assert_eq!(
+            remedies(Code::P02, &here, lang)[0].paste.as_deref(),
+            Some("ip route get 172.26.3.9")
+        );
+    }
+}
+
+#[test]
 fn who_calls_a_far_instance_through_tidegate_is_told_what_tidegate_must_wait() {
     let subject = Subject {
         longer: Some(Duration::from_millis(2400)),

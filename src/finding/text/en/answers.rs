@@ -29,7 +29,8 @@ pub(in crate::finding) const P01: Text = Text {
 
 pub(in crate::finding) const P02: Text = Text {
     cause: Code::P02.cause(),
-    proof: "Nothing came back within the connect timeout (1.2 s, a repeated SYN included). A Kitex client says `i/o \
+    proof: "Nothing came back within the connect timeout (1.2 s, a repeated SYN included). What is sent to a private \
+            address of another network may just be lost behind the default route. A Kitex client says `i/o \
             timeout` after 6 × 50 ms, or `rpc timeout` where its connect timeout is longer. By hand:\n\
             \tnc -vz -w 3 HOST PORT\n\
             On Windows:\n\

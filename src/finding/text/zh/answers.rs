@@ -28,7 +28,7 @@ pub(in crate::finding) const P01: Text = Text {
 
 pub(in crate::finding) const P02: Text = Text {
     cause: "连接没有回应：被防火墙或安全组丢弃，或者没有主机使用这个地址",
-    proof: "在连接超时（1.2 秒，包含一次 SYN 重发）之内没有任何回应。Kitex 客户端在 6 × 50 毫秒后会说 `i/o timeout`；连\
+    proof: "在连接超时（1.2 秒，包含一次 SYN 重发）之内没有任何回应。发往另一个网络的私有地址的包，也可能只是在默认路由后面丢失了。Kitex 客户端在 6 × 50 毫秒后会说 `i/o timeout`；连\
             接超时设得更长时，则是 `rpc timeout`。手工查看：\n\
             \tnc -vz -w 3 HOST PORT\n\
             在 Windows 上：\n\
