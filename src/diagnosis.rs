@@ -83,13 +83,12 @@ pub fn findings(facts: &Facts<'_>) -> Vec<Code> {
     if facts.lease.is_unrenewed() {
         found.push(if is_gone { Code::R21 } else { Code::R12 });
     }
-    let accused = facts
-        .registered
-        .iter()
-        .filter(|code| accuses(**code, facts, fails));
+    let accused = on_a_bridge(facts).iter().chain(facts.registered);
+    let accused = accused.filter(|code| accuses(**code, facts, fails));
     // On a lone host a loopback address is what people use: that nobody is there comes first.
+    let is_of_this_host = |code| means_another_host(code) || on_a_bridge(facts).contains(&code);
     let (later, first): (Vec<Code>, Vec<Code>) =
-        accused.partition(|code| code.is_note() || facts.alone && means_another_host(**code));
+        accused.partition(|code| code.is_note() || facts.alone && is_of_this_host(**code));
     found.extend(first);
     found.extend(
         facts
@@ -109,6 +108,10 @@ pub fn findings(facts: &Facts<'_>) -> Vec<Code> {
 /// could not be tried does not.
 fn accuses(code: Code, facts: &Facts<'_>, fails: bool) -> bool {
     match code {
+        // A refusal, silence and another program are what such an address leads to here. What answers calls may be meant.
+        Code::R04 if !on_a_bridge(facts).is_empty() => {
+            fails || !facts.alone && is_a_stranger(facts)
+        }
         // A range says little once somebody answers there, and a refusal is an answer.
         Code::R04 | Code::R06 => fails && !is_refused(facts),
         Code::R18 => fails,
@@ -121,6 +124,21 @@ fn is_refused(facts: &Facts<'_>) -> bool {
     facts
         .seen
         .is_some_and(|seen| matches!(seen.connect, Connect::Refused(_)))
+}
+
+/// The finding of an address in the network of a container bridge that is here as well, once it was tried: each host
+/// with Docker has a 172.17.0.1 and a 172.17.0.2 of its own, so that nobody knows whose is registered.
+fn on_a_bridge(facts: &Facts<'_>) -> &'static [Code] {
+    match facts.class == Class::ContainerNetwork && facts.on_link && facts.seen.is_some() {
+        true => &[Code::R04],
+        false => &[],
+    }
+}
+
+/// Whether a server answers there that is none of RPC.
+fn is_a_stranger(facts: &Facts<'_>) -> bool {
+    let spoke = facts.seen.and_then(|seen| seen.spoke.as_ref());
+    spoke.is_some_and(|it| !code_of(it).is_note())
 }
 
 /// Findings of an address that means something else on every host.

@@ -169,7 +169,10 @@ async fn report(
     }
     for registry in &mut registries {
         let on_trust = whole::on_trust(places, registry, &services);
-        registry.findings.extend(on_trust);
+        let own_bridge = whole::own_bridge(registry, &services);
+        registry
+            .findings
+            .extend(on_trust.into_iter().chain(own_bridge));
     }
     Report {
         registries,

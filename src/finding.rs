@@ -61,7 +61,7 @@ codes! {
     R01 "the unspecified address (0.0.0.0 or ::) or port 0: it names no host",
     R02 "a loopback address: every host that reads it finds itself",
     R03 "a link-local address: it means something else on every network",
-    R04 "an address of a container network that no interface here belongs to",
+    R04 "an address of a container network: from other hosts it leads nowhere, or to one of their own",
     R05 "a private address without a route from here",
     R06 "an address of a carrier-grade NAT or VPN range that no interface here belongs to",
     R07 "an address that cannot be read",

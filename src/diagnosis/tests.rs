@@ -53,6 +53,45 @@ fn what_answers_is_not_accused_of_its_range() {
 }
 
 #[test]
+fn what_fails_on_a_container_bridge_of_this_host_is_some_other_hosts_container() {
+    let of = |seen: &Seen, alone| {
+        findings(&Facts {
+            on_link: true,
+            alone,
+            ..facts(Class::ContainerNetwork, &[], seen)
+        })
+    };
+    let silent = seen(Connect::TimedOut(Duration::from_secs(1)));
+    assert_eq!(of(&silent, false), [Code::R04, Code::P02]);
+    // The host's own side of the bridge refuses where nobody listens.
+    assert_eq!(of(&seen(REFUSED), false), [Code::R04, Code::P01]);
+    // What answers may be a container of this host, or any program of this host's own.
+    assert_eq!(of(&seen(OPEN), false), []);
+    let http = Seen {
+        spoke: Some(Spoke::Http("HTTP/1.1 400 Bad Request".into())),
+        ..seen(OPEN)
+    };
+    assert_eq!(of(&http, false), [Code::R04, Code::P05]);
+    // Where all is on this host, its containers are meant.
+    assert_eq!(of(&seen(OPEN), true), []);
+    assert_eq!(of(&http, true), [Code::P05]);
+    assert_eq!(of(&seen(REFUSED), true), [Code::P01, Code::R04]);
+}
+
+#[test]
+fn what_was_not_tried_on_a_container_bridge_of_this_host_is_not_accused() {
+    let ours = seen(Connect::Ours("Too many open files (os error 24)".into()));
+    for seen in [None, Some(&ours)] {
+        let facts = Facts {
+            seen,
+            on_link: true,
+            ..facts(Class::ContainerNetwork, &[], &ours)
+        };
+        assert_eq!(findings(&facts), []);
+    }
+}
+
+#[test]
 fn a_loopback_address_is_fine_only_where_the_registry_is_here_too_and_it_answers() {
     let (open, refused) = (seen(OPEN), seen(REFUSED));
     let of = |seen, alone| {

@@ -344,8 +344,8 @@ fn judge(origin: &Origin, connect: &Connect) -> Vec<Code> {
 
 /// What a connect finds, and another one takes back.
 fn is_of_connects(code: Code) -> bool {
-    use Code::{P01, P02, P03, P04, P12, R05, R19};
-    matches!(code, P01 | P02 | P03 | P04 | P12 | R05 | R19)
+    use Code::{P01, P02, P03, P04, P12, R04, R05, R19};
+    matches!(code, P01 | P02 | P03 | P04 | P12 | R04 | R05 | R19)
 }
 
 /// What says that there is no way to where it is registered.

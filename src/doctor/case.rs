@@ -183,6 +183,7 @@ impl Case {
             verdict: Verdict::Unknown,
             alone: place.alone,
             on_link,
+            own_bridge: tcp.is_some_and(|it| host.is_own_bridge(it.ip())),
             connect_timeout,
             host: None,
         }

@@ -80,7 +80,7 @@ impl<'a> About<'a> {
             What::Advertises { endpoint, .. } | What::Slow { endpoint, .. } => {
                 subject.address = endpoint;
             }
-            What::Nothing { .. } | What::Empty | What::OnTrust(_) => {}
+            What::Nothing { .. } | What::Empty | What::OnTrust(_) | What::OwnBridge(_) => {}
         }
         let elsewhere = whole.what.elsewhere(self.service);
         subject.prefix = elsewhere.first().map(|it| &*it.prefix);

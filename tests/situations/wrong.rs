@@ -147,6 +147,47 @@ async fn tls(lab: &Lab) -> crate::lab::Running {
 }
 
 #[test]
+fn a_container_bridge_of_this_host_makes_no_other_hosts_container_its_own() {
+    let name = "wrong::a_container_bridge_of_this_host_makes_no_other_hosts_container_its_own";
+    inside(name, || async {
+        let mut lab = Lab::new().await;
+        let docker = "ip link add docker0 type bridge; ip addr add 172.17.0.1/16 dev docker0";
+        lab.on_caller(&format!("{docker}; ip link set docker0 up"));
+        let http = |args: &[&str]| {
+            let mut command = lab.command_on_caller("python3");
+            command
+                .args(args)
+                .stdout(std::process::Stdio::null())
+                .stderr(std::process::Stdio::null());
+            crate::lab::Running(command.spawn().unwrap())
+        };
+        let _own = http(&["-m", "http.server", "8894"]);
+        lab.on_caller("until ss -ltn | grep -q :8894; do sleep 0.05; done");
+        for (service, address) in [
+            ("container", "172.17.0.5:8888"),
+            ("bridge", "172.17.0.1:8888"),
+            ("own-program", "172.17.0.1:8894"),
+        ] {
+            lab.register(service, address).await;
+        }
+        let told = lab.doctor(&[]).await;
+        for (service, codes) in [
+            ("container", ["R04", "P02"]),
+            ("bridge", ["R04", "P01"]),
+            ("own-program", ["R04", "P05"]),
+        ] {
+            assert_eq!(told.codes(service), codes, "{service}: {:#}", told.json);
+            let first = &told.service(service)["instances"][0]["remedies"][0];
+            assert!(
+                first["what"].as_str().unwrap().contains("container"),
+                "{first}"
+            );
+        }
+        assert_eq!(told.exit, 1);
+    });
+}
+
+#[test]
 fn a_private_address_behind_a_default_route_is_no_matter_of_a_firewall_alone() {
     let name = "wrong::a_private_address_behind_a_default_route_is_no_matter_of_a_firewall_alone";
     inside(name, || async {

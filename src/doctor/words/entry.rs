@@ -64,6 +64,16 @@ fn of_what_is_registered(entry: &Entry, code: Code, lang: Lang) -> Option<String
     let shown = &entry.shown;
     match code {
         Code::P12 => far(entry, lang),
+        Code::R04 if entry.own_bridge => Some(say!(
+            lang,
+            "it is this host's own on a container bridge, and any other host's",
+            "它是本机在容器网桥上的地址，别的主机也有同样的地址",
+        )),
+        Code::R04 if entry.on_link => Some(say!(
+            lang,
+            "a container bridge of this host has this network, and any other host's may",
+            "本机的容器网桥就在这个网络中，别的主机上的也可能如此",
+        )),
         Code::R08 => {
             let key = short(&plain(&entry.instance().key));
             Some(say!(lang, "the key is {key}", "键是 {key}"))

@@ -71,8 +71,10 @@ pub(in crate::finding) const R03: Text = Text {
 pub(in crate::finding) const R04: Text = Text {
     cause: Code::R04.cause(),
     proof: "Read off the address and the interfaces here: it is in a range of Docker, podman, flannel or k3s, or in \
-            the network of a virtual machine of Docker Desktop, colima or lima, and no interface here is in it. By \
-            hand:\n\
+            the network of a virtual machine of Docker Desktop, colima or lima, and no interface here is in it. Or a \
+            container bridge here (docker0, cni0, podman0) is in it, as those of other hosts are in theirs, and the \
+            connect fails or leads to another program. 172.17.0.1 itself is what a server outside of containers \
+            registers where docker0 is the first of its host's interfaces. By hand:\n\
             \tip route get HOST\n\
             On Windows:\n\
             \tFind-NetRoute -RemoteIPAddress HOST",

@@ -59,9 +59,10 @@ pub(in crate::finding) const R03: Text = Text {
 };
 
 pub(in crate::finding) const R04: Text = Text {
-    cause: "容器网络的地址，而本机没有网卡在该网络中",
+    cause: "容器网络的地址：从别的主机看，它哪里也到不了，或者指向那台主机自己的容器",
     proof: "从地址和本机网卡判断：它属于 Docker、podman、flannel 或 k3s 的常用网段，或者 Docker Desktop、colima、lima \
-            虚拟机的网络，而本机没有网卡在其中。手工查看：\n\
+            虚拟机的网络，而本机没有网卡在其中。或者本机也有容器网桥（docker0、cni0、podman0）在该网络中，别的主机同样如此，而连接\
+            失败，或者应答的是别的程序。172.17.0.1 本身是容器之外的服务端注册的：docker0 是它主机上的第一个网卡。手工查看：\n\
             \tip route get HOST\n\
             在 Windows 上：\n\
             \tFind-NetRoute -RemoteIPAddress HOST",
