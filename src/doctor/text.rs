@@ -244,8 +244,9 @@ fn line(page: &mut Page, entry: &Entry, lang: Lang) {
 /// The findings with their causes and what proves them, and what helps. What merely follows from another is left out.
 fn explain(page: &mut Page, service: &ServiceReport, entry: &Entry, lang: Lang) {
     let explained = entry.codes.iter().any(|it| is_cause(*it));
-    // A refusal on a bridge of this host comes from this host, or from a container of its own.
-    let may_be_here = entry.alone || entry.on_link && entry.codes.contains(&Code::R04);
+    // What refuses on a container bridge of this host is a container of its own, and maybe the one that is meant.
+    let is_bridged = entry.on_link && !entry.own_bridge && entry.codes.contains(&Code::R04);
+    let may_be_here = entry.alone || is_bridged;
     let may_be_all = |code| may_be_here && code == Code::P01;
     let mut codes = entry.codes.clone();
     let mut at_first = true;
