@@ -19,6 +19,12 @@ pub use watch::{Finding, Life, News, Origin, Watch};
 
 /// Kitex's connect timeout where nothing else is set (`client.WithConnectTimeout`).
 pub const KITEX_CONNECT_TIMEOUT: Duration = Duration::from_millis(50);
+/// So long clients commonly keep an idle connection: Kitex's long pool one minute, `client.WithLongConnection` half of it
+/// where nothing else is set. A server that closes later, as Kitex does after ten minutes, is met by none of them.
+pub const KEPT: Duration = Duration::from_secs(60);
+
+/// So what tidegate itself answers begins, in the place of an instance.
+const OWN_ANSWERS: &str = "tidegate: ";
 
 /// What is known of a registration.
 #[derive(Debug, Clone)]
@@ -36,6 +42,9 @@ pub struct Facts<'a> {
     /// Whoever registers here shares this host: the registry is on it, or in a file. A loopback address is then no
     /// mistake, as long as something answers.
     pub alone: bool,
+    /// The longest that a connect of its callers may take: the policy's `connect_timeout`; where nothing is configured,
+    /// [`KITEX_CONNECT_TIMEOUT`].
+    pub connect_timeout: Duration,
 }
 
 /// How long an entry of a registry stays if nobody renews it.
@@ -74,13 +83,12 @@ pub fn findings(facts: &Facts<'_>) -> Vec<Code> {
     if facts.lease.is_unrenewed() {
         found.push(if is_gone { Code::R21 } else { Code::R12 });
     }
-    let accused = facts
-        .registered
-        .iter()
-        .filter(|code| accuses(**code, facts, fails));
+    let accused = on_a_bridge(facts).iter().chain(facts.registered);
+    let accused = accused.filter(|code| accuses(**code, facts, fails));
     // On a lone host a loopback address is what people use: that nobody is there comes first.
+    let is_of_this_host = |code| means_another_host(code) || on_a_bridge(facts).contains(&code);
     let (later, first): (Vec<Code>, Vec<Code>) =
-        accused.partition(|code| code.is_note() || facts.alone && means_another_host(**code));
+        accused.partition(|code| code.is_note() || facts.alone && is_of_this_host(**code));
     found.extend(first);
     found.extend(
         facts
@@ -100,6 +108,10 @@ pub fn findings(facts: &Facts<'_>) -> Vec<Code> {
 /// could not be tried does not.
 fn accuses(code: Code, facts: &Facts<'_>, fails: bool) -> bool {
     match code {
+        // A refusal, silence and another program are what such an address leads to here. What answers calls may be meant.
+        Code::R04 if !on_a_bridge(facts).is_empty() => {
+            fails || !facts.alone && is_a_stranger(facts)
+        }
         // A range says little once somebody answers there, and a refusal is an answer.
         Code::R04 | Code::R06 => fails && !is_refused(facts),
         Code::R18 => fails,
@@ -112,6 +124,21 @@ fn is_refused(facts: &Facts<'_>) -> bool {
     facts
         .seen
         .is_some_and(|seen| matches!(seen.connect, Connect::Refused(_)))
+}
+
+/// The finding of an address in the network of a container bridge that is here as well, once it was tried: each host
+/// with Docker has a 172.17.0.1 and a 172.17.0.2 of its own, so that nobody knows whose is registered.
+fn on_a_bridge(facts: &Facts<'_>) -> &'static [Code] {
+    match facts.class == Class::ContainerNetwork && facts.on_link && facts.seen.is_some() {
+        true => &[Code::R04],
+        false => &[],
+    }
+}
+
+/// Whether a server answers there that is none of RPC.
+fn is_a_stranger(facts: &Facts<'_>) -> bool {
+    let spoke = facts.seen.and_then(|seen| seen.spoke.as_ref());
+    spoke.is_some_and(|it| !code_of(it).is_note())
 }
 
 /// Findings of an address that means something else on every host.
@@ -128,27 +155,36 @@ fn at_the_address(facts: &Facts<'_>, seen: &Seen) -> Vec<Code> {
         Connect::Reset(_) => vec![Code::P04],
         Connect::NoSocket(_) => vec![Code::R19],
         Connect::Ours(_) => Vec::new(),
-        Connect::Open(took) => at_the_server(seen, *took),
+        Connect::Open(took) => at_the_server(seen, *took > facts.connect_timeout),
     }
 }
 
 /// A private address of a network that is not this host's, where nothing better is known of why there is no way.
 fn is_elsewhere(facts: &Facts<'_>) -> bool {
     let is_told = |code| matches!(code, &Code::R06 | &Code::R18);
-    facts.class == Class::Private && !facts.on_link && !facts.registered.iter().any(is_told)
+    is_of_another_network(facts.class, facts.on_link) && !facts.registered.iter().any(is_told)
 }
 
-fn at_the_server(seen: &Seen, connect: Duration) -> Vec<Code> {
+/// Whether the address is private and no interface of this host is in its network: it may lie behind a route, and as
+/// well nowhere that can be reached from here, since a default route takes what is sent to either.
+#[must_use]
+pub fn is_of_another_network(class: Class, on_link: bool) -> bool {
+    class == Class::Private && !on_link
+}
+
+fn at_the_server(seen: &Seen, is_far: bool) -> Vec<Code> {
     let spoke = seen.spoke.as_ref().map(code_of);
     let called = seen.call.as_ref().and_then(|call| match call {
+        Called::Answered(_, said) if said.starts_with(OWN_ANSWERS) => Some(Code::R16),
         Called::Answered(..) => Some(Code::P10),
         Called::Silent(_) => Some(Code::P08),
         Called::Closed => None,
     });
-    let far = (connect > KITEX_CONNECT_TIMEOUT).then_some(Code::P12);
+    let far = is_far.then_some(Code::P12);
     let idle = seen.idle.and_then(|idle| match idle {
-        Idle::Closed(_) => Some(Code::P09),
-        Idle::Open(_) => None,
+        // To the second: who closes just when the client would may be a moment earlier.
+        Idle::Closed(after) if after.as_secs() <= KEPT.as_secs() => Some(Code::P09),
+        Idle::Closed(_) | Idle::Open(_) => None,
     });
     let mut found: Vec<Code> = [spoke, called, far, idle].into_iter().flatten().collect();
     found.sort_by_key(|code| code.is_note());

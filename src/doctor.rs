@@ -16,7 +16,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::config::Config;
+use crate::config::{Config, ListenAddr};
 use crate::discovery;
 use crate::finding::Code;
 use crate::probe::{Plan, Seen};
@@ -52,6 +52,8 @@ pub struct Asked {
     pub services: Vec<Arc<str>>,
     /// What is done at each address.
     pub plan: Plan,
+    /// Nothing is configured: how long callers wait is what Kitex's clients do by themselves.
+    pub unconfigured: bool,
 }
 
 /// Learns how far it is: addresses done, and how many there are.
@@ -67,7 +69,7 @@ struct Known {
     names: Resolved,
 }
 
-/// Looks at everything that is asked for.
+/// Looks at everything that is asked for. `running` says what a tidegate that runs here listens on.
 ///
 /// # Errors
 ///
@@ -75,11 +77,17 @@ struct Known {
 pub async fn examine(
     config: &Config,
     asked: &Asked,
+    running: impl Future<Output = Vec<DialAddr>>,
     progress: Progress<'_>,
 ) -> Result<Report, String> {
     let host = this_host(config);
-    let places = places::open(config, &host).await?;
-    let surveys = places::survey(&places, config, &asked.services).await;
+    let mut places = places::open(config, &host).await?;
+    for place in &mut places {
+        place.unconfigured = asked.unconfigured;
+    }
+    let surveys = places::survey(&places, config, &asked.services);
+    let (surveys, running) = tokio::join!(surveys, running);
+    host.set_own_listeners(own_listeners(config).chain(running).collect());
     let mut known = Known::default();
     let mut cases = case::judge_knowing(config, &places, &surveys, &host, &mut known.names).await;
     round::look(cases.iter(), &asked.plan, &mut known.looks, progress).await;
@@ -121,7 +129,10 @@ async fn report(
     }
     for registry in &mut registries {
         let on_trust = whole::on_trust(places, registry, &services);
-        registry.findings.extend(on_trust);
+        let own_bridge = whole::own_bridge(registry, &services);
+        registry
+            .findings
+            .extend(on_trust.into_iter().chain(own_bridge));
     }
     Report {
         registries,
@@ -131,11 +142,16 @@ async fn report(
 
 /// This host as a running tidegate would see it, with the listeners of the config though nothing listens now.
 pub(crate) fn this_host(config: &Config) -> Arc<Host> {
-    let listeners = config.listeners.iter().map(|it| match &it.listen {
-        crate::config::ListenAddr::Tcp(addr) => DialAddr::Tcp(*addr),
-        crate::config::ListenAddr::Unix(path) => DialAddr::Unix(path.as_path().into()),
-    });
-    Arc::new(Host::new(discovery::interfaces(), listeners.collect()))
+    let listeners = own_listeners(config).collect();
+    Arc::new(Host::new(discovery::interfaces(), listeners))
+}
+
+/// What a tidegate with this config listens on.
+pub(crate) fn own_listeners(config: &Config) -> impl Iterator<Item = DialAddr> {
+    config.listeners.iter().map(|it| match &it.listen {
+        ListenAddr::Tcp(addr) => DialAddr::Tcp(*addr),
+        ListenAddr::Unix(path) => DialAddr::Unix(path.as_path().into()),
+    })
 }
 
 /// Whether the registration, as it is registered, means another host for everybody who reads it.

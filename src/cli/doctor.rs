@@ -10,7 +10,7 @@ use hyper::Method;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::look::{LookArgs, looking, service_name, time};
+use super::look::{LookArgs, listeners_here, looking, service_name, time};
 use super::{AskArgs, Done, REFUSED, UNABLE, USAGE, complain, fetch};
 use crate::doctor::text::{Look, render};
 use crate::doctor::words::say;
@@ -148,13 +148,23 @@ pub(super) fn doctor(args: &DoctorArgs) -> Done {
         }
     }
     let plan = args.plan();
-    let asked = Asked { services, plan };
+    let asked = Asked {
+        services,
+        plan,
+        unconfigured: args.config.names_a_registry_only(),
+    };
     let bar = progress();
     let moved = |done: usize, of: usize| {
         bar.set_length(of as u64);
         bar.set_position(done as u64);
     };
-    let report = looking(examine(&config, &asked, &moved))?;
+    let running = async {
+        match asked.unconfigured {
+            true => listeners_here().await,
+            false => Vec::new(),
+        }
+    };
+    let report = looking(examine(&config, &asked, running, &moved))?;
     bar.finish_and_clear();
     let report = report.map_err(|why| complain(UNABLE, why))?;
     print(&report, args).map_err(|error| complain(REFUSED, error))?;

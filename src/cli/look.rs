@@ -6,14 +6,18 @@ use std::time::Duration;
 
 use clap::Args;
 use hyper::Method;
+use tokio::time::timeout;
 
-use super::ask::ask;
+use super::ask::{ask, ask_within};
 use super::{DEFAULT_FILE, UNABLE, USAGE, complain, tell};
 use crate::config::{Admin, Config, Flags, ListenAddr, Registry, parse_duration};
+use crate::doctor::own_listeners;
 use crate::doctor::words::say;
 use crate::finding::Lang;
-use crate::registry;
+use crate::registry::{self, DialAddr};
 
+/// How long a tidegate may take to say what it listens on: the registry is read meanwhile.
+const BRIEFLY: Duration = Duration::from_millis(300);
 /// What a time on the command line may be.
 const TIMES: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(3600);
@@ -34,6 +38,11 @@ pub(super) struct LookArgs {
 }
 
 impl LookArgs {
+    /// Whether nothing is said but where the registry is.
+    pub(super) fn names_a_registry_only(&self) -> bool {
+        self.config.is_empty() && !self.etcd.is_empty()
+    }
+
     /// Loads the config: the one that is given, else the one here, else the one that a running tidegate has.
     pub(super) fn load(&self, lang: Lang) -> Result<Config, ExitCode> {
         let flags = Flags {
@@ -108,6 +117,17 @@ fn hides_its_password(registry: &Registry) -> bool {
         Registry::Etcd(etcd) => etcd.password.is_some(),
         Registry::File(_) => false,
     }
+}
+
+/// What the tidegate that runs here listens on, if one does and says so at once: nobody asked for it.
+pub(super) async fn listeners_here() -> Vec<DialAddr> {
+    let admin = Admin::default().listen;
+    let asked = timeout(BRIEFLY, ask_within(&admin, &Method::GET, "/config")).await;
+    let config = match asked {
+        Ok(Ok(answer)) if answer.status.is_success() => Config::from_str("", &answer.text).ok(),
+        _ => None,
+    };
+    config.map_or_else(Vec::new, |it| own_listeners(&it).collect())
 }
 
 /// Waits for a look at what is registered.

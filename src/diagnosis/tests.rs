@@ -21,6 +21,7 @@ fn facts<'a>(class: Class, registered: &'a [Code], seen: &'a Seen) -> Facts<'a> 
         lease: held(60, 45),
         on_link: false,
         alone: false,
+        connect_timeout: KITEX_CONNECT_TIMEOUT,
     }
 }
 
@@ -48,6 +49,45 @@ fn what_answers_is_not_accused_of_its_range() {
             Code::R18 => assert_eq!(refused, [code, Code::P01]),
             _ => assert_eq!(refused, [Code::P01]),
         }
+    }
+}
+
+#[test]
+fn what_fails_on_a_container_bridge_of_this_host_is_some_other_hosts_container() {
+    let of = |seen: &Seen, alone| {
+        findings(&Facts {
+            on_link: true,
+            alone,
+            ..facts(Class::ContainerNetwork, &[], seen)
+        })
+    };
+    let silent = seen(Connect::TimedOut(Duration::from_secs(1)));
+    assert_eq!(of(&silent, false), [Code::R04, Code::P02]);
+    // The host's own side of the bridge refuses where nobody listens.
+    assert_eq!(of(&seen(REFUSED), false), [Code::R04, Code::P01]);
+    // What answers may be a container of this host, or any program of this host's own.
+    assert_eq!(of(&seen(OPEN), false), []);
+    let http = Seen {
+        spoke: Some(Spoke::Http("HTTP/1.1 400 Bad Request".into())),
+        ..seen(OPEN)
+    };
+    assert_eq!(of(&http, false), [Code::R04, Code::P05]);
+    // Where all is on this host, its containers are meant.
+    assert_eq!(of(&seen(OPEN), true), []);
+    assert_eq!(of(&http, true), [Code::P05]);
+    assert_eq!(of(&seen(REFUSED), true), [Code::P01, Code::R04]);
+}
+
+#[test]
+fn what_was_not_tried_on_a_container_bridge_of_this_host_is_not_accused() {
+    let ours = seen(Connect::Ours("Too many open files (os error 24)".into()));
+    for seen in [None, Some(&ours)] {
+        let facts = Facts {
+            seen,
+            on_link: true,
+            ..facts(Class::ContainerNetwork, &[], &ours)
+        };
+        assert_eq!(findings(&facts), []);
     }
 }
 
@@ -163,12 +203,29 @@ fn a_call_tells_a_live_server_from_a_hung_one_and_distance_from_both() {
     };
     let answered = || Called::Answered(Duration::from_millis(1), "unknown method".into());
     assert_eq!(of(&OPEN, answered()), [Code::P10]);
+    let own = "tidegate: no usable endpoint for item";
+    let own = Called::Answered(Duration::from_millis(1), own.into());
+    assert_eq!(of(&OPEN, own), [Code::R16]);
     assert_eq!(of(&far, answered()), [Code::P12, Code::P10]);
     assert_eq!(
         of(&OPEN, Called::Silent(Duration::from_secs(1))),
         [Code::P08]
     );
     assert_eq!(of(&OPEN, Called::Closed), []);
+}
+
+#[test]
+fn how_far_is_too_far_is_what_the_callers_wait() {
+    let far = seen(Connect::Open(Duration::from_millis(81)));
+    let of = |millis| {
+        findings(&Facts {
+            connect_timeout: Duration::from_millis(millis),
+            ..facts(Class::Public, &[], &far)
+        })
+    };
+    assert_eq!(of(50), [Code::P12]);
+    assert_eq!(of(80), [Code::P12]);
+    assert_eq!(of(1200), []);
 }
 
 #[test]
@@ -182,6 +239,24 @@ fn an_idle_connection_that_is_closed_is_a_finding_and_one_that_stays_is_none() {
     };
     assert_eq!(of(Idle::Closed(Duration::from_secs(5))), [Code::P09]);
     assert_eq!(of(Idle::Open(Duration::from_secs(12))), []);
+}
+
+#[test]
+fn a_server_that_closes_later_than_clients_keep_their_connections_is_not_accused() {
+    let of = |after| {
+        let seen = Seen {
+            idle: Some(Idle::Closed(Duration::from_millis(after))),
+            ..seen(OPEN)
+        };
+        findings(&facts(Class::Public, &[], &seen))
+    };
+    // Kitex closes at ten minutes, before v0.14 at two.
+    for after in [120_003, 600_004] {
+        assert_eq!(of(after), [], "{after} ms");
+    }
+    for after in [5_001, 30_002, 60_003] {
+        assert_eq!(of(after), [Code::P09], "{after} ms");
+    }
 }
 
 #[test]

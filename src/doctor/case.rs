@@ -8,7 +8,7 @@ use super::Looks;
 use super::places::Place;
 use super::report::{Entry, ServiceReport, Verdict, Whole};
 use crate::config::Config;
-use crate::diagnosis::{self, Facts};
+use crate::diagnosis::{self, Facts, KITEX_CONNECT_TIMEOUT};
 use crate::discovery::member_policy;
 use crate::finding::Code;
 use crate::probe::{Connect, Seen};
@@ -26,6 +26,8 @@ pub struct Case {
     pub seen: ServiceSeen,
     /// What a running tidegate would make of that.
     pub members: Members,
+    /// The longest that it would let a connect take.
+    pub connect_timeout: Duration,
 }
 
 /// Judges all services of some surveys, by the policies and rewrite rules of the config.
@@ -68,6 +70,7 @@ pub async fn judge_knowing(
             place,
             seen: service.clone(),
             members,
+            connect_timeout: config.policy_of(&service.name).connect_timeout,
         })
         .collect()
 }
@@ -177,14 +180,17 @@ impl Case {
         let registered: Vec<Code> = shown.code.iter().chain(&shown.more).copied().collect();
         let lease = self.seen.leases.get(&shown.instance.key).copied();
         let lease = lease.unwrap_or_default();
+        let connect_timeout = (!place.unconfigured).then_some(self.connect_timeout);
         let tcp = shown.dial.as_ref().and_then(DialAddr::tcp);
+        let on_link = tcp.is_some_and(|it| host.is_on_link(it.ip()));
         let codes = diagnosis::findings(&Facts {
             class: shown.dialled_class(),
             registered: &registered,
             seen,
             lease,
-            on_link: tcp.is_some_and(|it| host.is_on_link(it.ip())),
+            on_link,
             alone: place.alone && (place.kind != "etcd" || !seen.is_some_and(fails)),
+            connect_timeout: connect_timeout.unwrap_or(KITEX_CONNECT_TIMEOUT),
         });
         Entry {
             shown: shown.clone(),
@@ -193,6 +199,9 @@ impl Case {
             codes,
             verdict: Verdict::Unknown,
             alone: place.alone,
+            on_link,
+            own_bridge: tcp.is_some_and(|it| host.is_own_bridge(it.ip())),
+            connect_timeout,
             host: None,
         }
     }

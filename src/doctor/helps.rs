@@ -1,9 +1,10 @@
 //! What helps with what was found, filled in with what was seen.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::report::{Entry, RegistryReport, ServiceReport, What, Whole};
-use crate::diagnosis::Lease;
+use crate::diagnosis::{Lease, is_of_another_network};
 use crate::finding::remedy::{Etcdctl, Remedy, Subject, remedies};
 use crate::finding::{Code, Lang};
 use crate::registry::Skipped;
@@ -80,7 +81,7 @@ impl<'a> About<'a> {
             What::Advertises { endpoint, .. } | What::Slow { endpoint, .. } => {
                 subject.address = endpoint;
             }
-            What::Nothing { .. } | What::Empty | What::OnTrust(_) => {}
+            What::Nothing { .. } | What::Empty | What::OnTrust(_) | What::OwnBridge(_) => {}
         }
         let elsewhere = whole.what.elsewhere(self.service);
         subject.prefix = elsewhere.first().map(|it| &*it.prefix);
@@ -107,8 +108,16 @@ impl<'a> About<'a> {
             host: entry.host.filter(|_| of_key || !entry.is_a_stranger()),
             here: !of_key,
             no_lease: entry.lease == Lease::None,
+            elsewhere: is_of_another_network(entry.shown.dialled_class(), entry.on_link),
+            longer: entry.connect_timeout.and_then(|_| longer(entry)),
             ..self.subject()
         };
         remedies(code, &subject, lang)
     }
+}
+
+/// Twice what the connect took, in tenths of a second.
+fn longer(entry: &Entry) -> Option<Duration> {
+    let tenths = (entry.connect()? * 2).as_millis().div_ceil(100);
+    Some(Duration::from_millis(100) * u32::try_from(tenths).ok()?)
 }

@@ -32,6 +32,8 @@ pub struct Place {
     pub only: Option<Arc<str>>,
     /// Whoever registers there shares this host.
     pub alone: bool,
+    /// Those who call what is registered there are not known to do it by a config.
+    pub unconfigured: bool,
     /// What is to be pasted must know this of it.
     pub whence: Whence,
     /// A socket of the registry, where it has one that was found.
@@ -69,6 +71,7 @@ pub async fn open(config: &Config, host: &Host) -> Result<Vec<Place>, String> {
             prefix: None,
             only: Some(service.name.clone()),
             alone: true,
+            unconfigured: false,
             whence: Whence {
                 in_file: true,
                 ..Whence::default()
@@ -110,6 +113,7 @@ async fn open_registry(config: &config::Registry, host: &Host) -> Result<Place, 
         prefix,
         only: None,
         alone: registry.is_on(host) || is_named_here,
+        unconfigured: false,
         at: sockets.first().copied(),
         registry,
     })

@@ -45,7 +45,7 @@ pub struct RegistryReport {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Whole {
     /// Which finding it is; `None` of a registry that is a file and cannot be read, and of what is
-    /// taken on trust, for which there is none.
+    /// taken on trust or may be meant otherwise, for which there is none.
     pub code: Option<Code>,
     /// What was seen.
     pub what: What,
@@ -55,7 +55,8 @@ impl Whole {
     /// Whether nothing is held against anyone by it.
     #[must_use]
     pub fn is_note(&self) -> bool {
-        self.code.is_some_and(Code::is_note) || matches!(self.what, What::OnTrust(_))
+        self.code.is_some_and(Code::is_note)
+            || matches!(self.what, What::OnTrust(_) | What::OwnBridge(_))
     }
 
     /// What is said of it, its code in front.
@@ -107,6 +108,9 @@ pub enum What {
     /// So many registrations are loopback addresses and answer, which is well as long as the registry, which is here,
     /// is no tunnel to another host.
     OnTrust(usize),
+    /// So many registrations are this host's own address on a container bridge, and answer: well where a server of this
+    /// host is meant, and not where it is another host, which has such an address too.
+    OwnBridge(usize),
     /// A member did not answer.
     Member {
         /// Its URL.
@@ -199,6 +203,12 @@ pub struct Entry {
     /// Whoever registers there seems to share this host: that nobody listens is then told beside what is wrong with the
     /// address.
     pub alone: bool,
+    /// An interface of this host is in the network of what is dialled.
+    pub on_link: bool,
+    /// What is dialled is this host's own address on a container bridge.
+    pub own_bridge: bool,
+    /// The longest that a connect of its callers may take, as it is configured.
+    pub connect_timeout: Option<Duration>,
     /// An address of its host that others can dial, where one is known.
     pub host: Option<IpAddr>,
 }
@@ -255,6 +265,13 @@ impl Entry {
         let mut registered = self.shown.code.iter().chain(&self.shown.more);
         self.connect().is_some()
             && registered.any(|it| super::names_no_host(*it) && !self.codes.contains(it))
+    }
+
+    /// Whether somebody answers at this host's own address on a container bridge, of which nobody knows whether this
+    /// host was meant.
+    #[must_use]
+    pub fn is_ambiguous(&self) -> bool {
+        self.own_bridge && !self.alone && self.connect().is_some() && !self.is_accused()
     }
 
     /// The registration.

@@ -232,7 +232,7 @@ fn line(page: &mut Page, entry: &Entry, lang: Lang) {
     let seen = entry.seen.as_ref();
     let connect = seen.map_or(String::new(), |it| words::connect(&it.connect, lang));
     let beyond = match entry.verdict {
-        Verdict::Reachable => seen.map_or(Vec::new(), |it| words::beyond(it, lang)),
+        Verdict::Reachable => words::beyond(entry, lang),
         Verdict::Wrong | Verdict::Unknown => Vec::new(),
     };
     let codes: Vec<&str> = entry.codes.iter().map(|it| it.label()).collect();
@@ -248,7 +248,10 @@ fn line(page: &mut Page, entry: &Entry, lang: Lang) {
 /// The findings with their causes and what proves them, and what helps. What merely follows from another is left out.
 fn explain(page: &mut Page, service: &ServiceReport, entry: &Entry, lang: Lang) {
     let explained = entry.codes.iter().any(|it| is_cause(*it));
-    let may_be_all = |code| entry.alone && code == Code::P01;
+    // What refuses on a container bridge of this host is a container of its own, and maybe the one that is meant.
+    let is_bridged = entry.on_link && !entry.own_bridge && entry.codes.contains(&Code::R04);
+    let may_be_here = entry.alone || is_bridged;
+    let may_be_all = |code| may_be_here && code == Code::P01;
     let mut codes = entry.codes.clone();
     let mut at_first = true;
     codes.retain(|code| {

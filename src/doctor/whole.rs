@@ -116,14 +116,29 @@ pub(super) fn on_trust(
 ) -> Option<Whole> {
     let is_it = |it: &&Place| it.name == registry.name && it.kind == "etcd" && it.alone;
     places.iter().find(is_it)?;
+    note(registry, services, Entry::is_excused, What::OnTrust)
+}
+
+/// That somebody answers at this host's own address on a container bridge.
+pub(super) fn own_bridge(registry: &RegistryReport, services: &[ServiceReport]) -> Option<Whole> {
+    note(registry, services, Entry::is_ambiguous, What::OwnBridge)
+}
+
+/// What is said of the registrations of a registry that look so, if there are any.
+fn note(
+    registry: &RegistryReport,
+    services: &[ServiceReport],
+    is_it: fn(&Entry) -> bool,
+    what: fn(usize) -> What,
+) -> Option<Whole> {
     let of_it = services.iter().filter(|it| it.registry == registry.name);
-    let excused = of_it
+    let such = of_it
         .flat_map(ServiceReport::registrations)
-        .filter(|all| all.iter().any(Entry::is_excused));
-    let n = excused.count();
-    (n > 0).then_some(Whole {
+        .filter(|all| all.iter().any(is_it));
+    let n = such.count();
+    (n > 0).then(|| Whole {
         code: None,
-        what: What::OnTrust(n),
+        what: what(n),
     })
 }
 

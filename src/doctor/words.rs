@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::report::{BLIND, Summary, Verdict};
-use crate::diagnosis::{KITEX_CONNECT_TIMEOUT, Lease};
+use crate::diagnosis::Lease;
 use crate::finding::{Code, Lang, plain};
 use crate::outcome::human;
 use crate::probe::{Called, Connect, Idle, NO_EXCEPTION, ONLY_BYTES, Plan, Seen, Spoke};
@@ -312,19 +312,8 @@ pub fn evidence(code: Code, seen: &Seen, lang: Lang) -> Option<String> {
             ),
             call => called(call, lang),
         },
-        Code::P08 => called(seen.call.as_ref()?, lang),
+        Code::P08 | Code::R16 => called(seen.call.as_ref()?, lang),
         Code::P09 => idle(seen.idle?, lang),
-        Code::P12 => {
-            let Connect::Open(took) = seen.connect else {
-                return None;
-            };
-            let (took, limit) = (human(took), human(KITEX_CONNECT_TIMEOUT));
-            say!(
-                lang,
-                "the connect takes {took}, Kitex's default connect timeout is {limit}",
-                "建立连接要 {took}，而 Kitex 默认的连接超时是 {limit}",
-            )
-        }
         _ => return None,
     })
 }

@@ -1,9 +1,11 @@
 //! What helps with one registration: the remedies of its finding with its address filled in, to be pasted.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use self::place::Place;
 use super::{Code, Lang, plain};
+use crate::outcome::human;
 
 mod etcdctl;
 mod place;
@@ -37,6 +39,10 @@ pub struct Subject<'a> {
     pub own_prefix: Option<&'a str>,
     /// Its entry has no lease: nothing but a person takes it away.
     pub no_lease: bool,
+    /// The address is private, and no interface of this host is in its network.
+    pub elsewhere: bool,
+    /// `P12`, where a config says how long a connect may take: what it would have to say.
+    pub longer: Option<Duration>,
     /// Of a finding about etcd: which step failed, where that is known.
     pub step: &'a str,
     /// `R13`: it was registered, so that neither its name nor the prefix is wrong.
@@ -92,7 +98,7 @@ pub fn remedies(code: Code, subject: &Subject<'_>, lang: Lang) -> Vec<Remedy> {
         ..*subject
     };
     let place = Place::of(subject);
-    let general = code.text(lang).remedies.iter();
+    let general = beyond_this_network(code, subject, lang).chain(code.text(lang).remedies);
     let fitting = general.filter(|remedy| fits(remedy, subject, &place));
     let general =
         fitting
@@ -199,6 +205,21 @@ fn particular(code: Code, subject: &Subject<'_>, lang: Lang) -> Vec<Remedy> {
         );
         found.push(Remedy::new(what, None));
     }
+    if code == Code::P02 && subject.elsewhere {
+        let what = say(
+            "It is a private address of another network. If this host is outside of that, no rule of a firewall helps: \
+             connect the VPN, add the route or the peering that is missing, or register an address that can be dialled \
+             from here."
+                .to_owned(),
+            "这是另一个网络的私有地址。如果本机不在那个网络里，改防火墙规则没有用：连上 VPN，补上缺少的路由、对等连接，或者\
+             注册一个从这里能连上的地址。"
+                .to_owned(),
+        );
+        found.push(Remedy::new(what, None));
+    }
+    if let (Code::P12, Some(longer)) = (code, subject.longer) {
+        found.push(wait_longer(subject, longer, &say));
+    }
     if code != Code::R13 {
         return found;
     }
@@ -241,6 +262,35 @@ fn starts(lang: Lang) -> [Remedy; 2] {
     [see, restart].map(|what| Remedy::new(what.to_owned(), None))
 }
 
+/// Where a private address of another network does not answer (P02), this host is outside of that network, or a firewall
+/// is in between. Nobody knows which: what helps with the former (R05), where no firewall's rule does, comes first.
+fn beyond_this_network(
+    code: Code,
+    subject: &Subject<'_>,
+    lang: Lang,
+) -> impl Iterator<Item = &'static &'static str> {
+    let outside = match code == Code::P02 && subject.elsewhere {
+        true => Code::R05.text(lang).remedies,
+        false => &[],
+    };
+    let is_short = |it: &&&str| it.contains("KITEX_IP_TO_REGISTRY") || it.contains("[[rewrite]]");
+    outside.iter().filter(is_short)
+}
+
+fn wait_longer(
+    subject: &Subject<'_>,
+    longer: Duration,
+    say: &dyn Fn(String, String) -> String,
+) -> Remedy {
+    let what = say(
+        "Let tidegate wait longer for a connect:".to_owned(),
+        "让 tidegate 等连接更久：".to_owned(),
+    );
+    let longer = human(longer);
+    let lines = format!("[[service]]\nname = \"SERVICE\"\nconnect_timeout = \"{longer}\"");
+    Remedy::new(what, Some(fill(&lines, subject)))
+}
+
 /// Whether a remedy may help this subject.
 fn fits(remedy: &str, subject: &Subject<'_>, place: &Place<'_>) -> bool {
     const REGISTRAR: [&str; 5] = [
@@ -271,6 +321,14 @@ fn fits(remedy: &str, subject: &Subject<'_>, place: &Place<'_>) -> bool {
         && subject.nearest.is_some()
         && remedy.contains("NewEtcdResolverWithAuth")
     {
+        return false;
+    }
+    // Nobody of this link has an address of another network.
+    if subject.elsewhere && remedy.contains("ip neigh") {
+        return false;
+    }
+    // Who calls through tidegate already needs another of its timeouts.
+    if subject.longer.is_some() && remedy.contains("connect_timeout") {
         return false;
     }
     let is_of_listening = remedy.contains("--listen-client-urls");

@@ -35,11 +35,12 @@ pub enum Class {
     OwnListener,
     /// A metadata address, see [`forbidden`].
     Forbidden,
-    /// An address of one of this host's interfaces.
+    /// An address of one of this host's interfaces, but for those that lead to containers.
     ThisHost,
     /// RFC 1918, RFC 6598 (carrier-grade NAT, VPNs) and unique local IPv6.
     Private,
-    /// A range that container engines use, or the network of a bridge of theirs here.
+    /// A range that container engines use, or the network of a bridge of theirs here, the bridge's own address included:
+    /// every host with Docker has 172.17.0.1.
     ContainerNetwork,
     /// Everything else.
     Public,
@@ -206,6 +207,14 @@ impl Host {
             .any(|interface| interface.ip.to_canonical() == ip)
     }
 
+    /// Whether it is this host's own, on a bridge to containers, and on nothing else.
+    #[must_use]
+    pub fn is_own_bridge(&self, ip: IpAddr) -> bool {
+        let (ip, interfaces) = (ip.to_canonical(), self.interfaces.load());
+        let mut own = interfaces.iter().filter(|it| it.ip.to_canonical() == ip);
+        self.has(ip) && own.all(Interface::is_container_bridge)
+    }
+
     /// Whether the address means this host when it is dialled from here.
     #[must_use]
     pub fn is_here(&self, ip: IpAddr) -> bool {
@@ -292,10 +301,10 @@ fn classify_socket(socket: SocketAddr, host: &Host) -> Class {
     if is_link_local(ip) {
         return Class::LinkLocal;
     }
-    if host.has(ip) {
+    if host.has(ip) && !host.is_own_bridge(ip) {
         return Class::ThisHost;
     }
-    if is_container(ip, host) {
+    if host.is_own_bridge(ip) || is_container(ip, host) {
         return Class::ContainerNetwork;
     }
     if is_private(ip) || is_shared(ip) {

@@ -7,7 +7,7 @@ use scripted::{Act, Options};
 use tokio::net::{UdpSocket, UnixListener};
 use tokio::time::sleep;
 
-use crate::lab::{Lab, PREFIX, value};
+use crate::lab::{Lab, PREFIX, Running, sh, value};
 use crate::netns::inside;
 use crate::servers::{closes_on_noise, greets, thrift};
 
@@ -82,6 +82,55 @@ fn nothing_healthy_is_accused() {
         assert!(dead.is_empty(), "{dead:?}: {:#}", told.json);
         assert_eq!(told.exit, 0);
         eprintln!("{} healthy services twice", names.len());
+    });
+}
+
+#[test]
+fn what_answers_on_a_container_bridge_of_this_host_is_not_accused() {
+    let name = "healthy::what_answers_on_a_container_bridge_of_this_host_is_not_accused";
+    inside(name, || async {
+        let mut lab = Lab::new().await;
+        // The servers' namespace is a container of the caller's as well.
+        let docker = "ip link add docker0 type bridge; ip addr add 172.17.0.1/16 dev docker0";
+        lab.on_caller(&format!("{docker}; ip link set docker0 up"));
+        sh(&format!(
+            "ip link add inside type veth peer name port netns {}; ip addr add 172.17.0.6/16 dev inside; \
+             ip link set inside up",
+            lab.pid()
+        ));
+        lab.on_caller("ip link set port master docker0; ip link set port up");
+        let _container = thrift("172.17.0.6:8941").await;
+        lab.register("container", "172.17.0.6:8941").await;
+        // A server of the caller's own host that registered the first address it found.
+        let mut own = lab.command_on_caller("python3");
+        let silent =
+            "import socket, time; at = socket.create_server(('0.0.0.0', 8942)); time.sleep(60)";
+        own.args(["-c", silent]);
+        let _own = Running(own.spawn().unwrap());
+        lab.on_caller("until ss -ltn | grep -q :8942; do sleep 0.05; done");
+        lab.register("own", "172.17.0.1:8942").await;
+        let told = lab.doctor(&["container"]).await;
+        assert_eq!(
+            (told.codes("container"), told.exit),
+            (vec![], 0),
+            "{:#}",
+            told.json
+        );
+        assert_eq!(told.notes(), 0, "{:#}", told.json);
+        // Whose it is nobody knows: that is said, and held against nobody.
+        let told = lab.doctor(&["container", "own"]).await;
+        assert_eq!(
+            (told.codes("own"), told.exit),
+            (vec![], 0),
+            "{:#}",
+            told.json
+        );
+        assert_eq!(
+            (told.verdict("own"), told.notes()),
+            ("reachable", 1),
+            "{:#}",
+            told.json
+        );
     });
 }
 
@@ -203,6 +252,11 @@ fn a_lone_laptop_where_all_is_on_loopback_is_well() {
         "healthy::a_lone_laptop_where_all_is_on_loopback_is_well",
         || async {
             let mut lab = Lab::new().await;
+            sh(
+                "ip link add docker0 type bridge; ip addr add 172.17.0.1/16 dev docker0; ip link set docker0 up",
+            );
+            let _bridged = thrift("172.17.0.1:8933").await;
+            lab.register("bridged", "172.17.0.1:8933").await;
             let _both = (thrift("127.0.0.1:8931").await, thrift("[::1]:8932").await);
             lab.register("item", "127.0.0.1:8931").await;
             lab.register("six", "[::1]:8932").await;
@@ -225,7 +279,7 @@ fn a_lone_laptop_where_all_is_on_loopback_is_well() {
             let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tidegate"));
             command.args(["doctor", "--json", "-c", &config]);
             let told = crate::told::Told::of(&crate::lab::output(command).await);
-            for service in ["item", "six", "named", "filed", "fixed"] {
+            for service in ["item", "six", "named", "bridged", "filed", "fixed"] {
                 assert_eq!(
                     told.codes(service),
                     Vec::<String>::new(),

@@ -54,6 +54,18 @@ impl Told {
         codes
     }
 
+    /// What was seen at the only instance of a service.
+    pub fn seen(&self, service: &str) -> &Value {
+        &self.service(service)["instances"][0]["seen"]
+    }
+
+    /// How much is said of registries that has no code.
+    pub fn notes(&self) -> usize {
+        let registries = list(&self.json["registries"]);
+        let findings = registries.flat_map(|it| list(&it["findings"]));
+        findings.filter(|it| it["code"].is_null()).count()
+    }
+
     /// What is said of the only instance of a service.
     pub fn verdict(&self, service: &str) -> &str {
         let instances = &self.service(service)["instances"];

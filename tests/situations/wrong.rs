@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::lab::{Lab, PREFIX, SERVER, sh, value};
@@ -153,6 +154,91 @@ async fn tls(lab: &Lab) -> crate::lab::Running {
 }
 
 #[test]
+fn a_container_bridge_of_this_host_makes_no_other_hosts_container_its_own() {
+    let name = "wrong::a_container_bridge_of_this_host_makes_no_other_hosts_container_its_own";
+    inside(name, || async {
+        let mut lab = Lab::new().await;
+        let docker = "ip link add docker0 type bridge; ip addr add 172.17.0.1/16 dev docker0";
+        lab.on_caller(&format!("{docker}; ip link set docker0 up"));
+        let http = |args: &[&str]| {
+            let mut command = lab.command_on_caller("python3");
+            command
+                .args(args)
+                .stdout(std::process::Stdio::null())
+                .stderr(std::process::Stdio::null());
+            crate::lab::Running(command.spawn().unwrap())
+        };
+        let _own = http(&["-m", "http.server", "8894"]);
+        lab.on_caller("until ss -ltn | grep -q :8894; do sleep 0.05; done");
+        for (service, address) in [
+            ("container", "172.17.0.5:8888"),
+            ("bridge", "172.17.0.1:8888"),
+            ("own-program", "172.17.0.1:8894"),
+        ] {
+            lab.register(service, address).await;
+        }
+        let told = lab.doctor(&[]).await;
+        for (service, codes) in [
+            ("container", ["R04", "P02"]),
+            ("bridge", ["R04", "P01"]),
+            ("own-program", ["R04", "P05"]),
+        ] {
+            assert_eq!(told.codes(service), codes, "{service}: {:#}", told.json);
+            let first = &told.service(service)["instances"][0]["remedies"][0];
+            assert!(
+                first["what"].as_str().unwrap().contains("container"),
+                "{first}"
+            );
+        }
+        assert_eq!(told.exit, 1);
+    });
+}
+
+#[test]
+fn a_private_address_behind_a_default_route_is_no_matter_of_a_firewall_alone() {
+    let name = "wrong::a_private_address_behind_a_default_route_is_no_matter_of_a_firewall_alone";
+    inside(name, || async {
+        let mut lab = Lab::new().await;
+        // As a laptop's: it takes all, and what is not of its network goes nowhere.
+        lab.on_caller("ip route add default via 10.77.0.1");
+        sh("iptables -w -P FORWARD DROP; iptables -w -A INPUT -p tcp --dport 8801 -j DROP");
+        lab.register("elsewhere", "172.26.3.9:8888").await;
+        lab.register("on-link", "10.77.0.1:8801").await;
+        lab.register("public", "203.0.113.9:8888").await;
+        let told = lab.doctor(&[]).await;
+        for (service, is_of_a_network) in
+            [("elsewhere", true), ("on-link", false), ("public", false)]
+        {
+            assert_eq!(told.codes(service), ["P02"], "{:#}", told.json);
+            let first = &told.service(service)["instances"][0]["remedies"][0];
+            let says = first["what"].as_str().unwrap().contains("VPN");
+            assert_eq!(says, is_of_a_network, "{service}: {first}");
+        }
+    });
+}
+
+#[test]
+fn how_long_a_connect_may_take_is_what_the_config_says() {
+    let name = "wrong::how_long_a_connect_may_take_is_what_the_config_says";
+    inside(name, || async {
+        let mut lab = Lab::new().await;
+        firewall();
+        let _far = thrift("10.77.0.1:8811").await;
+        lab.register("far", "10.77.0.1:8811").await;
+        let told = lab.doctor(&["far"]).await;
+        assert_eq!((told.codes("far"), told.exit), (vec!["P12".into()], 1));
+        let registry = "[[registry]]\nname = \"main\"\nkind = \"etcd\"\nendpoints = [\"http://10.77.0.1:2379\"]\n";
+        let short = "[[service]]\nname = \"far\"\nconnect_timeout = \"600ms\"\n";
+        for (policy, codes, exit) in [("", &[][..], 0), (short, &["P12"][..], 1)] {
+            let config = lab.write("far.toml", &format!("{registry}{policy}"));
+            let told = lab.doctor_with(&["-c", &config, "far"]).await;
+            assert_eq!(told.codes("far"), codes, "{:#}", told.json);
+            assert_eq!(told.exit, exit);
+        }
+    });
+}
+
+#[test]
 fn a_hung_server_is_found_by_a_call_alone() {
     inside("wrong::a_hung_server_is_found_by_a_call_alone", || async {
         let mut lab = Lab::new().await;
@@ -263,6 +349,44 @@ fn a_listener_of_tidegate_is_a_loop_whether_it_runs_or_not() {
             assert_eq!((told.codes("item"), told.exit), (vec!["R16".into()], 1));
         },
     );
+}
+
+#[test]
+fn a_listener_of_a_tidegate_that_runs_is_found_without_its_config() {
+    let name = "wrong::a_listener_of_a_tidegate_that_runs_is_found_without_its_config";
+    inside(name, || async {
+        let mut lab = Lab::new().await;
+        lab.register("item", "10.77.0.2:18890").await;
+        let config = |admin: &str| {
+            format!(
+                "[admin]\nlisten = \"{admin}\"\n\
+                 [[registry]]\nname = \"main\"\nkind = \"etcd\"\nendpoints = [\"http://10.77.0.1:2379\"]\n\
+                 [[listener]]\nname = \"item\"\nlisten = \"0.0.0.0:18890\"\nservice = \"item\"\n"
+            )
+        };
+        let run = |admin: &str| {
+            let config = lab.write("running.toml", &config(admin));
+            let mut command = lab.command_on_caller(env!("CARGO_BIN_EXE_tidegate"));
+            command.args(["run", "-c", &config]);
+            command
+                .stdout(std::process::Stdio::null())
+                .stderr(std::process::Stdio::null());
+            let running = crate::lab::Running(command.spawn().unwrap());
+            lab.on_caller("until ss -ltn | grep -q :18890; do sleep 0.05; done");
+            running
+        };
+        // Where it is asked.
+        let running = run("127.0.0.1:9901");
+        let told = lab.doctor(&["item"]).await;
+        assert_eq!(told.codes("item"), ["R16"], "{:#}", told.json);
+        assert_eq!((told.exit, told.seen("item")), (1, &Value::Null));
+        drop(running);
+        // Where nobody knows of it: by what it answers.
+        let _running = run("127.0.0.1:9902");
+        let told = lab.doctor(&["--call", "item"]).await;
+        assert_eq!(told.codes("item"), ["R16"], "{:#}", told.json);
+        assert_eq!(told.exit, 1);
+    });
 }
 
 #[test]

@@ -171,6 +171,19 @@ async fn what_was_reached_before_is_not_accused_of_its_range() {
     }
     let watch = Watch::default();
     watch.register(&Arc::new(Origin {
+        class: Class::ContainerNetwork,
+        on_link: true,
+        alone: false,
+        ..Origin::default()
+    }));
+    assert_eq!(watch.judge(&timed_out), [Code::R04, Code::P02]);
+    watch.unreachable(&timed_out, "no answer", Instant::now());
+    assert_eq!(codes(&watch), [Code::R04, Code::P02]);
+    watch.connected();
+    assert_eq!(codes(&watch), []);
+    assert_eq!(watch.judge(&refused()), [Code::P01]);
+    let watch = Watch::default();
+    watch.register(&Arc::new(Origin {
         class: Class::Private,
         ..Origin::default()
     }));

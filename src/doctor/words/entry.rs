@@ -3,16 +3,29 @@
 use std::fmt::Write as _;
 
 use super::{evidence, idle, sentence, short};
+use crate::diagnosis::KITEX_CONNECT_TIMEOUT;
 use crate::doctor::report::Entry;
 use crate::finding::{Code, Lang, plain};
 use crate::outcome::human;
 use crate::platform;
-use crate::probe::{Called, Idle, Seen};
+use crate::probe::{Called, Idle};
 use crate::registry::{Naming, Shown};
 
-/// What was asked for beyond a connect, and went well: `answers calls`, `stayed open for 6s`.
+/// What is worth knowing beyond a connect that went well: `answers calls`, `stayed open for 6s`.
 #[must_use]
-pub fn beyond(seen: &Seen, lang: Lang) -> Vec<String> {
+pub fn beyond(entry: &Entry, lang: Lang) -> Vec<String> {
+    let Some(seen) = &entry.seen else {
+        return Vec::new();
+    };
+    let far = entry.connect().filter(|took| *took > KITEX_CONNECT_TIMEOUT);
+    let far = far.map(|_| {
+        let limit = human(KITEX_CONNECT_TIMEOUT);
+        say!(
+            lang,
+            "too long for a Kitex client that dials by itself ({limit} by default)",
+            "对自行连接的 Kitex 客户端来说太久（默认 {limit}）",
+        )
+    });
     let called = match &seen.call {
         Some(Called::Answered(..)) => Some(say!(lang, "answers calls", "会回答调用")),
         _ => None,
@@ -26,10 +39,19 @@ pub fn beyond(seen: &Seen, lang: Lang) -> Vec<String> {
                 "空闲 {after} 仍然打开"
             ))
         }
-        Some(it @ Idle::Closed(_)) => Some(idle(it, lang)),
+        Some(it @ Idle::Closed(_)) => Some(idle(it, lang) + &harmless(lang)),
         None => None,
     };
-    called.into_iter().chain(idle).collect()
+    far.into_iter().chain(called).chain(idle).collect()
+}
+
+/// Why it is no finding that a server closes idle connections so late.
+fn harmless(lang: Lang) -> String {
+    say!(
+        lang,
+        ": later than Kitex's clients do by default (30s, a pool 1min), so only those that keep theirs longer meet it",
+        "：晚于 Kitex 客户端默认的关闭时间（30 秒，连接池 1 分钟），只有保持更久的客户端才会遇到",
+    )
 }
 
 /// What proves a finding of this registration: what was seen, or what is wrong with what is registered.
@@ -43,6 +65,17 @@ pub fn proof(entry: &Entry, code: Code, lang: Lang) -> Option<String> {
 fn of_what_is_registered(entry: &Entry, code: Code, lang: Lang) -> Option<String> {
     let shown = &entry.shown;
     match code {
+        Code::P12 => far(entry, lang),
+        Code::R04 if entry.own_bridge => Some(say!(
+            lang,
+            "it is this host's own on a container bridge, and any other host's",
+            "它是本机在容器网桥上的地址，别的主机也有同样的地址",
+        )),
+        Code::R04 if entry.on_link => Some(say!(
+            lang,
+            "a container bridge of this host has this network, and any other host's may",
+            "本机的容器网桥就在这个网络中，别的主机上的也可能如此",
+        )),
         Code::R08 => {
             let key = short(&plain(&entry.instance().key));
             Some(say!(lang, "the key is {key}", "键是 {key}"))
@@ -70,6 +103,26 @@ pub fn unknown(shown: &Shown, lang: Lang) -> String {
         }
         (Lang::Zh, _) => format!("原文：{why}"),
     }
+}
+
+/// How long the connect takes, and may take.
+fn far(entry: &Entry, lang: Lang) -> Option<String> {
+    let took = human(entry.connect()?);
+    Some(match entry.connect_timeout.map(human) {
+        Some(limit) => say!(
+            lang,
+            "the connect takes {took}, connect_timeout is {limit}",
+            "建立连接要 {took}，而 connect_timeout 是 {limit}",
+        ),
+        None => {
+            let limit = human(KITEX_CONNECT_TIMEOUT);
+            say!(
+                lang,
+                "the connect takes {took}, Kitex's default connect timeout is {limit}",
+                "建立连接要 {took}，而 Kitex 默认的连接超时是 {limit}",
+            )
+        }
+    })
 }
 
 /// How many registrations each finding is held against: `4,999 × P01, 1 × P05`.

@@ -70,6 +70,7 @@ pub fn whole(service: &str, whole: &Whole, lang: Lang) -> String {
             )
         }
         What::OnTrust(n) => on_trust(*n, lang),
+        What::OwnBridge(n) => own_bridge(*n, lang),
         What::Member {
             endpoint,
             step,
@@ -128,6 +129,22 @@ fn on_trust(n: usize, lang: Lang) -> String {
         Lang::Zh => format!(
             "{n} 个注册使用回环地址（R02），且有进程应答：只要所有调用方都在本机就没有问题；但如果 etcd 是经隧道或映射端口\
              访问的，看起来也是这样"
+        ),
+    }
+}
+
+fn own_bridge(n: usize, lang: Lang) -> String {
+    match lang {
+        Lang::En => {
+            let n = count(n, "registration");
+            format!(
+                "{n} at this host's own address on a container bridge (such as docker0), and somebody answers: well \
+                 where a server of this host is meant; if it is another host's, that has such an address as well (R04)"
+            )
+        }
+        Lang::Zh => format!(
+            "{n} 个注册使用本机在容器网桥（例如 docker0）上的地址，且有进程应答：如果指的就是本机的服务端，就没有问题；如果\
+             服务端在别的主机上，那台主机也有同样的地址（R04）"
         ),
     }
 }

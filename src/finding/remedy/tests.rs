@@ -493,6 +493,52 @@ fn a_name_that_does_not_resolve_is_told_nothing_of_firewalls() {
 }
 
 #[test]
+fn a_private_address_of_another_network_that_is_silent_is_not_only_a_firewalls_matter() {
+    let elsewhere = Subject {
+        address: "172.26.3.9:8888",
+        elsewhere: true,
+        host: None,
+        ..subject()
+    };
+    for lang in LANGS {
+        let all = remedies(Code::P02, &elsewhere, lang);
+        assert!(all[0].what.contains("VPN"), "{all:#?}");
+        let pasted = |at: usize| all[at].paste.clone().unwrap();
+        assert!(pasted(1).contains("KITEX_IP_TO_REGISTRY=HOST_IP"));
+        assert!(pasted(2).starts_with("[[rewrite]]"));
+        assert_eq!(pasted(3), "ip route get 172.26.3.9");
+        assert!(!format!("{all:?}").contains("ip neigh"), "{all:#?}");
+        // One of this network is.
+        let here = Subject {
+            elsewhere: false,
+            ..elsewhere
+        };
+        assert_eq!(
+            remedies(Code::P02, &here, lang)[0].paste.as_deref(),
+            Some("ip route get 172.26.3.9")
+        );
+    }
+}
+
+#[test]
+fn who_calls_a_far_instance_through_tidegate_is_told_what_tidegate_must_wait() {
+    let subject = Subject {
+        longer: Some(Duration::from_millis(2400)),
+        ..subject()
+    };
+    let pasted = pasted(Code::P12, &subject);
+    assert_eq!(
+        pasted[0],
+        "[[service]]\nname = \"shop.item\"\nconnect_timeout = \"2.4s\""
+    );
+    load(&pasted[0]);
+    for lang in LANGS {
+        let all = remedies(Code::P12, &subject, lang);
+        assert!(all.iter().all(|it| !it.what.contains("1.2")), "{all:#?}");
+    }
+}
+
+#[test]
 fn an_entry_without_a_lease_that_nobody_answers_for_is_to_be_deleted_first() {
     let subject = Subject {
         no_lease: true,

@@ -29,13 +29,21 @@ impl Interface {
     }
 
     /// Whether its name is one that container engines, their networks and virtual machines give: its own network is
-    /// theirs. `br-…` is a network of Docker's; `vEthernet (External)` would carry the host's own address.
+    /// theirs. `vEthernet (External)` would carry the host's own address.
     pub(super) fn is_container_bridge(&self) -> bool {
-        const NAMES: [&str; 11] = [
-            "docker", "br-", "cni", "cbr", "podman", "flannel", "cali", "weave", "lxc", "virbr",
-            "nerdctl",
+        const NAMES: [&str; 10] = [
+            "docker", "cni", "cbr", "podman", "flannel", "cali", "weave", "lxc", "virbr", "nerdctl",
         ];
-        NAMES.iter().any(|name| self.name.starts_with(name)) || self.leads_to_a_machine()
+        NAMES.iter().any(|name| self.name.starts_with(name))
+            || self.is_of_docker()
+            || self.leads_to_a_machine()
+    }
+
+    /// Whether it is a network of Docker's: `br-` and twelve digits of its id. `br-lan` and `br-ex` have the host's own
+    /// address.
+    fn is_of_docker(&self) -> bool {
+        let id = self.name.strip_prefix("br-");
+        id.is_some_and(|id| id.len() == 12 && id.bytes().all(|it| it.is_ascii_hexdigit()))
     }
 
     /// Whether it leads to the virtual machine in which a laptop's containers run: WSL2 and Hyper-V on Windows, vmnet

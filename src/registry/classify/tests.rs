@@ -23,7 +23,7 @@ fn host() -> Host {
         interface("eth0", "fe80::7", 64),
         interface("tailscale0", "100.101.1.2", 32),
         interface("docker0", "172.17.0.1", 16),
-        interface("br-3f2a", "192.168.80.1", 20),
+        interface("br-3f2a9c01d4e7", "192.168.80.1", 20),
         interface("cluster", "10.244.9.1", 16),
     ];
     Host::new(
@@ -61,6 +61,10 @@ fn every_address_has_its_class() {
         ("10.0.3.8:15001", Class::Private),
         ("[::1]:15001", Class::Loopback),
         ("10.0.3.7:8888", Class::ThisHost),
+        ("100.101.1.2:8888", Class::ThisHost),
+        ("172.17.0.1:8888", Class::ContainerNetwork),
+        ("[::ffff:172.17.0.1]:8888", Class::ContainerNetwork),
+        ("192.168.80.1:8888", Class::ContainerNetwork),
         ("10.0.3.9:8888", Class::Private),
         ("192.168.1.1:8888", Class::Private),
         ("172.31.1.1:8888", Class::Private),
@@ -259,8 +263,25 @@ fn the_network_inside_a_virtual_machine_is_one_only_where_there_is_a_machine() {
 }
 
 #[test]
+fn a_bridge_that_has_the_hosts_own_address_is_no_container_network() {
+    for name in ["br-lan", "br-ex", "br-bond0", "br0", "bridge0"] {
+        let made = [(name, "192.168.7.1", 24), ("docker0", "172.17.0.1", 16)];
+        let own = on(&made, "192.168.7.1:8888");
+        assert_eq!(own, (Class::ThisHost, None), "{name}");
+        let near = on(&made, "192.168.7.9:8888");
+        assert_eq!(near, (Class::Private, None), "{name}");
+    }
+    // Where another interface has the address as well, it is the host's.
+    let both = [("eth0", "172.17.0.1", 16), ("docker0", "172.17.0.1", 16)];
+    assert_eq!(on(&both, "172.17.0.1:8888"), (Class::ThisHost, None));
+}
+
+#[test]
 fn a_company_network_in_what_docker_may_take_is_private() {
-    let docker = [("eth0", "10.0.3.7", 24), ("br-91ab", "172.21.0.1", 16)];
+    let docker = [
+        ("eth0", "10.0.3.7", 24),
+        ("br-91ab03c5e2f6", "172.21.0.1", 16),
+    ];
     let office = [("eth0", "172.20.3.7", 16), ("docker0", "172.17.0.1", 16)];
     let cases: [(&[Made], &str); 6] = [
         (&docker, "172.20.0.5:8888"),

@@ -31,7 +31,8 @@ pub(in crate::finding) const P01: Text = Text {
 
 pub(in crate::finding) const P02: Text = Text {
     cause: Code::P02.cause(),
-    proof: "Nothing came back within the connect timeout (1.2 s, a repeated SYN included). A Kitex client says `i/o \
+    proof: "Nothing came back within the connect timeout (1.2 s, a repeated SYN included). What is sent to a private \
+            address of another network may just be lost behind the default route. A Kitex client says `i/o \
             timeout` after 6 × 50 ms, or `rpc timeout` where its connect timeout is longer. By hand:\n\
             \tnc -vz -w 3 HOST PORT\n\
             On Windows:\n\
@@ -138,7 +139,8 @@ pub(in crate::finding) const P08: Text = Text {
 
 pub(in crate::finding) const P09: Text = Text {
     cause: Code::P09.cause(),
-    proof: "`doctor --idle` held a connection without a call, and the server closed it. Kitex before v0.11.0 on \
+    proof: "`doctor --idle` held a connection without a call, and the server closed it within a minute: so long Kitex's \
+            clients keep theirs. Kitex before v0.11.0 on \
             Windows (gonet) does so after 5 s, and its own log says `default codec read failed: read tcp …: i/o \
             timeout`: that line is the server's. Its callers get `EOF`, or `wsarecv: An established connection was \
             aborted`, on the next call. v0.11 to v0.13 close after 2 minutes.",
@@ -178,12 +180,14 @@ pub(in crate::finding) const P11: Text = Text {
 pub(in crate::finding) const P12: Text = Text {
     cause: Code::P12.cause(),
     proof: "The quickest of several connects took longer than 50 ms, Kitex's default connect timeout: its clients fail \
-            with `i/o timeout` though all is well. By hand:\n\
+            with `i/o timeout` though all is well. Where doctor has a config, its connect_timeout counts instead. By \
+            hand:\n\
             \tping HOST",
     remedies: &[
         "Give clients that dial for themselves more time:\n\
          \tclient.WithConnectTimeout(500*time.Millisecond)",
-        "Or call through tidegate: its connect_timeout is 1.2 s, and it keeps the connections.",
+        "Or call through tidegate, which waits as long as its connect_timeout says, 1.2 s by default, and keeps the \
+         connections.",
         "Prefer instances that are near, by tidegate's prefer and a tag such as zone.",
     ],
 };

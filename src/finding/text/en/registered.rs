@@ -75,8 +75,10 @@ pub(in crate::finding) const R03: Text = Text {
 pub(in crate::finding) const R04: Text = Text {
     cause: Code::R04.cause(),
     proof: "Read off the address and the interfaces here: it is in a range of Docker, podman, flannel or k3s, or in \
-            the network of a virtual machine of Docker Desktop, colima or lima, and no interface here is in it. By \
-            hand:\n\
+            the network of a virtual machine of Docker Desktop, colima or lima, and no interface here is in it. Or a \
+            container bridge here (docker0, cni0, podman0) is in it, as those of other hosts are in theirs, and the \
+            connect fails or leads to another program. 172.17.0.1 itself is what a server outside of containers \
+            registers where docker0 is the first of its host's interfaces. By hand:\n\
             \tip route get HOST\n\
             On Windows:\n\
             \tFind-NetRoute -RemoteIPAddress HOST",
@@ -236,7 +238,9 @@ pub(in crate::finding) const R15: Text = Text {
 
 pub(in crate::finding) const R16: Text = Text {
     cause: Code::R16.cause(),
-    proof: "The address is one that a [[listener]] of this tidegate takes. By hand:\n\
+    proof: "The address is one that a [[listener]] of this tidegate takes; or its answer to `doctor --call` began with \
+            `tidegate: `: tidegate's own words (where this host's connections are redirected to tidegate, they say why \
+            it could not reach the instance). By hand:\n\
             \tss -ltnp 'sport = :PORT'",
     remedies: &[
         concat!(

@@ -30,7 +30,7 @@ pub(in crate::finding) const P01: Text = Text {
 
 pub(in crate::finding) const P02: Text = Text {
     cause: "连接没有回应：被防火墙或安全组丢弃，或者没有主机使用这个地址",
-    proof: "在连接超时（1.2 秒，包含一次 SYN 重发）之内没有任何回应。Kitex 客户端在 6 × 50 毫秒后会说 `i/o timeout`；连\
+    proof: "在连接超时（1.2 秒，包含一次 SYN 重发）之内没有任何回应。发往另一个网络的私有地址的包，也可能只是在默认路由后面丢失了。Kitex 客户端在 6 × 50 毫秒后会说 `i/o timeout`；连\
             接超时设得更长时，则是 `rpc timeout`。手工查看：\n\
             \tnc -vz -w 3 HOST PORT\n\
             在 Windows 上：\n\
@@ -134,7 +134,7 @@ pub(in crate::finding) const P08: Text = Text {
 
 pub(in crate::finding) const P09: Text = Text {
     cause: "它会关闭空闲连接",
-    proof: "`doctor --idle` 保持一条没有调用的连接，结果被服务端关闭。v0.11.0 之前的 Kitex 在 Windows 上（gonet）5 秒就\
+    proof: "`doctor --idle` 保持一条没有调用的连接，一分钟之内就被服务端关闭，而 Kitex 客户端会保持到那时。v0.11.0 之前的 Kitex 在 Windows 上（gonet）5 秒就\
             会这样做，并在自己的日志里写 `default codec read failed: read tcp …: i/o timeout`：那一行是服务端打的。它的\
             调用方则在下一次调用时得到 `EOF` 或 `wsarecv: An established connection was aborted`。v0.11 到 v0.13 在 2 \
             分钟后关闭。",
@@ -173,12 +173,12 @@ pub(in crate::finding) const P11: Text = Text {
 pub(in crate::finding) const P12: Text = Text {
     cause: "往返时间太长，超过了调用方的超时",
     proof: "多次连接中最快的一次也超过 50 毫秒，而这正是 Kitex 默认的连接超时：一切正常，它的客户端却以 `i/o timeout` \
-            失败。手工查看：\n\
+            失败。给了配置时，doctor 改按其中的 connect_timeout 判断。手工查看：\n\
             \tping HOST",
     remedies: &[
         "给自己直连实例的客户端更多时间：\n\
          \tclient.WithConnectTimeout(500*time.Millisecond)",
-        "或者经由 tidegate 调用：它的 connect_timeout 是 1.2 秒，并且会复用连接。",
+        "或者经由 tidegate 调用：它按自己的 connect_timeout 等待，默认 1.2 秒，并且会复用连接。",
         "用 tidegate 的 prefer 和 zone 之类的标签，优先选择近处的实例。",
     ],
 };

@@ -63,9 +63,10 @@ pub(in crate::finding) const R03: Text = Text {
 };
 
 pub(in crate::finding) const R04: Text = Text {
-    cause: "容器网络的地址，而本机没有网卡在该网络中",
+    cause: "容器网络的地址：从别的主机看，它哪里也到不了，或者指向那台主机自己的容器",
     proof: "从地址和本机网卡判断：它属于 Docker、podman、flannel 或 k3s 的常用网段，或者 Docker Desktop、colima、lima \
-            虚拟机的网络，而本机没有网卡在其中。手工查看：\n\
+            虚拟机的网络，而本机没有网卡在其中。或者本机也有容器网桥（docker0、cni0、podman0）在该网络中，别的主机同样如此，而连接\
+            失败，或者应答的是别的程序。172.17.0.1 本身是容器之外的服务端注册的：docker0 是它主机上的第一个网卡。手工查看：\n\
             \tip route get HOST\n\
             在 Windows 上：\n\
             \tFind-NetRoute -RemoteIPAddress HOST",
@@ -212,8 +213,9 @@ pub(in crate::finding) const R15: Text = Text {
 };
 
 pub(in crate::finding) const R16: Text = Text {
-    cause: "这个 tidegate 自己的监听地址：连上去就成了环路",
-    proof: "该地址正由这个 tidegate 的某个 [[listener]] 监听。手工查看：\n\
+    cause: "tidegate 的监听地址，不是实例：连上去就成了环路",
+    proof: "该地址正由这个 tidegate 的某个 [[listener]] 监听；或者它对 `doctor --call` 的回答以 `tidegate: ` 开头，那是 tidegate \
+            自己的话（如果本机的连接被重定向到 tidegate，这些话说明它为什么连不上该实例）。手工查看：\n\
             \tss -ltnp 'sport = :PORT'",
     remedies: &[
         concat!(
