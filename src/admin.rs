@@ -43,6 +43,9 @@ pub use server::Server;
 /// A future that a [`Control`] hands out.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// What there is to say of each of some services, as JSON.
+pub type Services = Box<dyn Iterator<Item = serde_json::Value> + Send>;
+
 /// What the admin face needs of the running process.
 ///
 /// [`services`](Control::services), [`why`](Control::why), [`calls`](Control::calls), [`config`](Control::config) are
@@ -59,12 +62,13 @@ pub trait Control: Send + Sync + 'static {
     /// There is no such service or endpoint; which there are.
     fn why(&self, service: Option<&str>, endpoint: Option<&str>) -> Result<String, String>;
 
-    /// `/calls`: the calls that failed last and the slowest ones, by service.
+    /// `/calls`: the calls that failed last and the slowest ones, by service; each is made as it is taken, on a thread
+    /// that may block.
     ///
     /// # Errors
     ///
     /// There is no such service; which there are.
-    fn calls(&self, wanted: &recorder::Wanted) -> Result<serde_json::Value, String>;
+    fn calls(&self, wanted: &recorder::Wanted) -> Result<Services, String>;
 
     /// `/config`: the config in force, as TOML, with secrets left out.
     fn config(&self) -> String;

@@ -105,7 +105,7 @@ pub struct Cluster {
     trouble: Mutex<Option<Trouble>>,
     /// When the success rate was last judged, and what came of it.
     judged: Mutex<(Instant, Judgement)>,
-    /// How many registered addresses show each finding, and what was counted last.
+    /// How many registered addresses that are not dialled show each finding, and what was counted last.
     registered: Mutex<finding::Registered>,
     counted: Mutex<Option<finding::Registered>>,
     /// Places for the health checks under way.

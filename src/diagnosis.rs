@@ -15,7 +15,7 @@ mod watch;
 
 pub use idle::{Closed, IDLE};
 pub use phrase::{answers_there, code_of, phrase};
-pub use watch::{Finding, Life, News, Origin, Watch};
+pub use watch::{Finding, Life, News, Origin, Watch, is_no_way};
 
 /// Kitex's connect timeout where nothing else is set (`client.WithConnectTimeout`).
 pub const KITEX_CONNECT_TIMEOUT: Duration = Duration::from_millis(50);

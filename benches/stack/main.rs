@@ -14,11 +14,13 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use divan::{AllocProfiler, Bencher, black_box};
 use tidegate::buffer::{Buf, Held};
 use tidegate::call::{Course, Try};
 use tidegate::outcome::{End, Failed, Outcome};
+use tidegate::recorder::{Recorder, Timeline};
 use tidegate::rpc::{Reply, RpcCall};
 use tidegate::stack::{alarm::Alarm, stack};
 use tokio::runtime;
@@ -48,6 +50,20 @@ fn by_hand<const POLLS: u32>(bencher: Bencher<'_, '_>, name: &str) {
 fn stacked<const POLLS: u32>(bencher: Bencher<'_, '_>, name: &str) {
     let mut stack = stack(service_fn(leaf::<POLLS>), Alarm::default());
     measure(bencher, name, |call| stack.call(call));
+}
+
+/// What the flight recorder takes of an ordinary call, by itself: marks for it, and whether it is slow, asked twice.
+#[divan::bench(min_time = 1, sample_size = 5000)]
+fn marks(bencher: Bencher<'_, '_>) {
+    let recorder = Recorder::default();
+    bencher.bench_local(|| {
+        let (timeline, since) = (Timeline::default(), black_box(Duration::ZERO));
+        timeline.received(since);
+        timeline.begin(since);
+        timeline.answered(Outcome::Ok, since);
+        assert!(!recorder.is_slow(black_box(since)) && !recorder.is_slow(since));
+        timeline
+    });
 }
 
 /// Answers at this poll, and gives the connection back.

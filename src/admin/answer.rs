@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::header::{
@@ -11,6 +12,7 @@ use hyper::header::{
 };
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
+use tokio::sync::Semaphore;
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::timeout;
 
@@ -19,7 +21,8 @@ use super::server::PATIENCE;
 use super::{Control, Readiness, Routes, breaker, calls, query};
 use crate::metrics;
 
-type Answer = Response<Full<Bytes>>;
+/// It is cut where a thread that makes it panics.
+pub(super) type Answer = Response<UnsyncBoxBody<Bytes, JoinError>>;
 
 /// An answer that says no. Boxed, since it is the rarer result.
 type Refusal = Box<Answer>;
@@ -97,9 +100,11 @@ impl Row {
 
 /// What every connection of one server shares.
 pub(super) struct Face {
-    control: Arc<dyn Control>,
+    pub(super) control: Arc<dyn Control>,
     routes: Routes,
     hosts: Hosts,
+    /// A place for whoever reads the calls of all services.
+    pub(super) whole: Arc<Semaphore>,
 }
 
 impl Face {
@@ -108,6 +113,7 @@ impl Face {
             control,
             routes,
             hosts,
+            whole: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -182,14 +188,7 @@ impl Face {
                 Err(why) => text(StatusCode::BAD_REQUEST, &why),
             },
             Route::Calls => match calls::wanted(query.unwrap_or_default()) {
-                Ok(wanted) => {
-                    let calls = move || control.calls(&wanted).map(|it| format!("{it:#}\n"));
-                    match spawn_blocking(calls).await {
-                        Ok(Ok(calls)) => answer(StatusCode::OK, "application/json", calls),
-                        Ok(Err(why)) => text(StatusCode::NOT_FOUND, &why),
-                        Err(error) => broken(&error),
-                    }
-                }
+                Ok(wanted) => self.calls(wanted).await,
                 Err(why) => text(StatusCode::BAD_REQUEST, &why),
             },
             Route::Config => made(TEXT, spawn_blocking(move || control.config()).await),
@@ -278,7 +277,16 @@ fn refuse<T>(status: StatusCode, why: &str) -> Result<T, Refusal> {
 }
 
 fn answer(status: StatusCode, kind: &'static str, body: String) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    let body = Full::new(Bytes::from(body)).map_err(|never| match never {});
+    with_body(status, kind, body.boxed_unsync())
+}
+
+pub(super) fn with_body(
+    status: StatusCode,
+    kind: &'static str,
+    body: UnsyncBoxBody<Bytes, JoinError>,
+) -> Answer {
+    let mut answer = Response::new(body);
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -288,11 +296,11 @@ fn answer(status: StatusCode, kind: &'static str, body: String) -> Answer {
 }
 
 /// Words, with a newline for terminals.
-fn text(status: StatusCode, words: &str) -> Answer {
+pub(super) fn text(status: StatusCode, words: &str) -> Answer {
     answer(status, TEXT, format!("{}\n", words.trim_end()))
 }
 
-fn unavailable(why: &str) -> Answer {
+pub(super) fn unavailable(why: &str) -> Answer {
     text(StatusCode::SERVICE_UNAVAILABLE, why)
 }
 
@@ -312,7 +320,7 @@ fn made(kind: &'static str, body: Result<String, JoinError>) -> Answer {
     }
 }
 
-fn broken(error: &JoinError) -> Answer {
+pub(super) fn broken(error: &JoinError) -> Answer {
     tracing::error!("the admin face could not answer: {error}");
     let why = "tidegate failed to answer this, which is a bug: its log says more";
     text(StatusCode::INTERNAL_SERVER_ERROR, why)

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -32,6 +33,9 @@ struct Scripted {
     gate: Option<Arc<Notify>>,
     told: Mutex<Vec<String>>,
     level: Mutex<String>,
+    /// How many services `/calls` shows, each with a MiB where they are several, and how many were made.
+    services_with_calls: usize,
+    made: Arc<AtomicUsize>,
 }
 
 impl Default for Scripted {
@@ -43,6 +47,8 @@ impl Default for Scripted {
             gate: None,
             told: Mutex::default(),
             level: Mutex::new("info".into()),
+            services_with_calls: 1,
+            made: Arc::default(),
         }
     }
 }
@@ -88,11 +94,17 @@ impl Control for Scripted {
         }
     }
 
-    fn calls(&self, wanted: &recorder::Wanted) -> Result<Value, String> {
-        match wanted.service.as_deref() {
-            None | Some("shop.item") => Ok(json!({ "asked": format!("{wanted:?}") })),
-            Some(other) => Err(format!("no service {other}")),
-        }
+    fn calls(&self, wanted: &recorder::Wanted) -> Result<Services, String> {
+        let many = match wanted.service.as_deref() {
+            None => self.services_with_calls,
+            Some("shop.item") => 1,
+            Some(other) => return Err(format!("no service {other}")),
+        };
+        let (asked, made) = (format!("{wanted:?}"), self.made.clone());
+        Ok(Box::new((0..many).map(move |_| {
+            made.fetch_add(1, Relaxed);
+            json!({ "asked": asked, "calls": "x".repeat(if many > 1 { 1 << 20 } else { 0 }) })
+        })))
     }
 
     fn breaker(&self, order: &BreakerOrder) -> Result<String, String> {

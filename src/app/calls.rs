@@ -1,38 +1,51 @@
 //! What `/calls` shows: the calls that failed last and the slowest ones, by service.
 
-use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
 
 use super::App;
 use super::breaker::known_ones;
+use crate::discovery::Followed;
 use crate::recorder::{Entry, Kind, Recorder, Wanted};
 
 /// What calls without a service are shown under.
 const NONE: &str = "none";
 
 impl App {
-    /// The calls that are worth a look, as JSON.
+    /// The calls that are worth a look, a service at a time, each as JSON. It is made as it is taken: all of them
+    /// together may be large.
     ///
     /// # Errors
     ///
     /// There is no such service; which there are.
-    pub fn calls(&self, wanted: &Wanted) -> Result<Value, String> {
-        let followed = self.routes.followed();
-        let clusters = followed.iter().map(|it| &*it.cluster);
-        let all = clusters.map(|it| (&*it.name, &*it.name, &it.recorder));
-        let none = (NONE, "", &self.routes.unrouted);
-        let all: Vec<_> = all.chain([none]).collect();
+    pub fn calls(
+        self: &Arc<Self>,
+        wanted: &Wanted,
+    ) -> Result<impl Iterator<Item = Value> + Send + use<>, String> {
         let is_wanted = |name: &str| wanted.service.as_deref().is_none_or(|it| it == name);
+        let mut followed = self.routes.followed();
+        let is_none_wanted = is_wanted(NONE);
         if let Some(name) = &wanted.service
-            && !all.iter().any(|(it, ..)| it == name)
+            && !is_none_wanted
+            && !followed.iter().any(|it| *it.cluster.name == **name)
         {
             // Those without a service are no service that there is.
-            let names = all.iter().map(|(name, ..)| *name);
-            let known: Vec<&str> = names.filter(|name| *name != NONE).collect();
+            let known: Vec<&str> = followed.iter().map(|it| &*it.cluster.name).collect();
             return Err(format!("no service {name}{}", known_ones(name, &known)));
         }
-        let those = all.iter().filter(|(name, ..)| is_wanted(name));
-        let shown = those.map(|(name, to, recorder)| show(name, to, recorder, wanted));
-        Ok(json!({ "services": shown.collect::<Vec<_>>() }))
+        followed.retain(|it| is_wanted(&it.cluster.name));
+        let (app, wanted) = (self.clone(), wanted.clone());
+        let of_one = {
+            let wanted = wanted.clone();
+            move |it: Arc<Followed>| {
+                let cluster = &it.cluster;
+                show(&cluster.name, &cluster.name, &cluster.recorder, &wanted)
+            }
+        };
+        let without = is_none_wanted.then_some(app).into_iter();
+        let without = without.map(move |app| show(NONE, "", &app.routes.unrouted, &wanted));
+        Ok(followed.into_iter().map(of_one).chain(without))
     }
 }
 

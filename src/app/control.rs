@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::App;
-use crate::admin::{BreakerOrder, Control, Pending, Readiness};
+use crate::admin::{BreakerOrder, Control, Pending, Readiness, Services};
 use crate::cli::RunArgs;
 use crate::log::LogHandle;
 use crate::recorder::Wanted;
@@ -90,8 +90,9 @@ impl Control for Face {
         self.app.why(service, endpoint)
     }
 
-    fn calls(&self, wanted: &Wanted) -> Result<Value, String> {
-        self.app.calls(wanted)
+    fn calls(&self, wanted: &Wanted) -> Result<Services, String> {
+        let services = self.app.calls(wanted)?;
+        Ok(Box::new(services))
     }
 
     fn breaker(&self, order: &BreakerOrder) -> Result<String, String> {

@@ -13,6 +13,7 @@ use crate::cluster::Cluster;
 use crate::config::{Listener, Source};
 use crate::discovery::{Followed, unreadable};
 use crate::endpoint::{Endpoint, Part};
+use crate::finding::Code;
 use crate::registry::{Shown, brief};
 use crate::why::{self, Clock};
 
@@ -216,7 +217,7 @@ fn registered(cluster: &Cluster, shown: &Shown, preferred: &HashSet<u32>, clock:
         "used": shown.used,
         "weight": shown.instance.weight,
         "tags": shown.instance.tags,
-        "why": shown.why,
+        "why": remark(shown, endpoint.as_deref()),
     });
     if let (Some(endpoint), Some(object)) = (endpoint, value.as_object_mut()) {
         object.extend(state(cluster, &endpoint, clock));
@@ -225,10 +226,28 @@ fn registered(cluster: &Cluster, shown: &Shown, preferred: &HashSet<u32>, clock:
     value
 }
 
-/// What its registration is found to be, and what was seen at its endpoint, since when that is known.
+/// What its registration is found to be, as far as that still holds after what was seen at its endpoint.
+pub(super) fn registered_codes(
+    shown: &Shown,
+    endpoint: Option<&Endpoint>,
+) -> impl Iterator<Item = Code> {
+    let codes = shown.code.iter().chain(&shown.more).copied();
+    codes.filter(move |code| endpoint.is_none_or(|it| it.watch.holds(*code)))
+}
+
+/// Why it is not used, or what is remarkable about it, unless that is over.
+pub(super) fn remark<'a>(shown: &'a Shown, endpoint: Option<&Endpoint>) -> &'a str {
+    let is_over = |code| endpoint.is_some_and(|it| !it.watch.holds(code));
+    match shown.code.is_some_and(is_over) {
+        true => "",
+        false => &shown.why,
+    }
+}
+
+/// The findings of its registration, and what was seen at its endpoint, since when that is known.
 fn findings(shown: &Shown, endpoint: Option<&Endpoint>, clock: &Clock) -> Vec<Value> {
-    let registered = shown.code.iter().chain(&shown.more).map(|code| {
-        let is_why = shown.code == Some(*code) && !shown.why.is_empty();
+    let registered = registered_codes(shown, endpoint).map(|code| {
+        let is_why = shown.code == Some(code) && !shown.why.is_empty();
         let said = if is_why { &*shown.why } else { code.cause() };
         json!({ "code": code, "said": said, "since_seconds_ago": null })
     });

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::App;
 use super::breaker::known_ones;
+use super::view::{registered_codes, remark};
 use crate::breaker::State;
 use crate::cluster::Cluster;
 use crate::diagnosis::phrase;
@@ -136,7 +137,8 @@ fn wellness(cluster: &Cluster, shown: &Shown) -> u8 {
     let endpoint = shown.dial.as_ref().and_then(|addr| cluster.endpoint(addr));
     match endpoint {
         Some(it) if it.health.state() == health::State::Up => {
-            let is_sound = shown.code.is_none() && it.watch.list().is_empty();
+            let mut registered = registered_codes(shown, Some(&it));
+            let is_sound = registered.next().is_none() && it.watch.list().is_empty();
             1 + u8::from(is_sound)
         }
         _ => 0,
@@ -164,8 +166,9 @@ fn state_of(cluster: &Cluster, shown: &Shown, clock: &Clock) -> String {
     };
     let rules = &cluster.policy().ejection;
     let said = why::endpoint::sentence(&endpoint.health.snapshot(), rules, clock);
-    let why = plain(&shown.why);
-    let mut said = match (shown.code, &*why) {
+    let code = shown.code.filter(|code| endpoint.watch.holds(*code));
+    let why = plain(remark(shown, Some(&endpoint)));
+    let mut said = match (code, &*why) {
         (Some(code), "") => format!("{said}; {code}: {}", code.cause()),
         (Some(code), why) => format!("{said}; {code}: {why}"),
         (None, "") => said,

@@ -29,11 +29,11 @@ use words::{lead, seen};
 /// It takes connections.
 const OPEN: Connect = Connect::Open(Duration::ZERO);
 
-/// How many of a service's addresses show each finding by their registration.
+/// How many of a service's registered addresses that are not dialled show each finding.
 pub type Registered = HashMap<Code, usize>;
 
 impl Cluster {
-    /// How many registered addresses, dialled or not, show each finding.
+    /// How many registered addresses that are not dialled show each finding.
     pub fn set_registered_findings(&self, registered: Registered) {
         *self.registered.lock() = registered;
         self.count_findings();
@@ -54,19 +54,23 @@ impl Cluster {
         if let Some(connect) = connect {
             endpoint.watch.unreachable(&connect, detail, Instant::now());
         }
-        if first {
+        // There may have been no place for the first look.
+        if first || endpoint.watch.may_be_far() {
             self.look(endpoint);
         }
     }
 
     /// A health check of this endpoint ended so.
-    pub(super) fn note_check(&self, endpoint: &Endpoint, result: &Result<(), Missed>) {
+    pub(super) fn note_check(&self, endpoint: &Arc<Endpoint>, result: &Result<(), Missed>) {
         match result {
             Ok(()) => endpoint.watch.connected(),
             Err(missed) => {
                 if let Some(connect) = seen(&endpoint.addr, missed.outcome, &missed.detail) {
                     let watch = &endpoint.watch;
                     watch.unreachable(&connect, &missed.detail, Instant::now());
+                    if watch.may_be_far() {
+                        self.look(endpoint);
+                    }
                 }
             }
         }
@@ -193,7 +197,8 @@ impl Cluster {
         );
     }
 
-    /// How many addresses show each finding now, by their registration or by what was seen there.
+    /// How many addresses show each finding now, by their registration or by what was seen there. A registration's notes
+    /// are no findings: nobody has to change anything.
     fn count_findings(&self) {
         let mut counts = self.registered.lock().clone();
         for Member { endpoint, .. } in &self.set.load().all {
@@ -201,10 +206,11 @@ impl Cluster {
             if origin.lost {
                 continue;
             }
-            for finding in endpoint.watch.list() {
-                if !origin.codes.contains(&finding.code) {
-                    *counts.entry(finding.code).or_default() += 1;
-                }
+            let registered = origin.codes.iter().copied();
+            let registered = registered.filter(|it| !it.is_note() && endpoint.watch.holds(*it));
+            let seen = endpoint.watch.list().into_iter().map(|it| it.code);
+            for code in registered.chain(seen.filter(|it| !origin.codes.contains(it))) {
+                *counts.entry(code).or_default() += 1;
             }
         }
         let mut counted = self.counted.lock();

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::idle::{Closed, Closes};
-use super::{Facts, Lease, findings};
+use super::{Facts, Lease, findings, means_another_host};
 use crate::finding::Code;
 use crate::outcome::human;
 use crate::probe::{Connect, Seen};
@@ -134,9 +134,18 @@ impl Watch {
     fn judged(&self, origin: &Origin, connect: &Connect) -> Vec<Code> {
         let mut codes = judge(origin, connect);
         if self.worked.load(Relaxed) {
-            codes.retain(|code| !is_no_way(*code));
+            codes.retain(|code| !is_refuted(*code, origin));
         }
         codes
+    }
+
+    /// Whether a finding that its registration is by itself still stands, after what was seen there.
+    pub fn holds(&self, code: Code) -> bool {
+        let inner = self.inner.lock();
+        let is_refuted = self.worked.load(Relaxed) && is_refuted(code, &inner.origin);
+        // A refusal comes from a host that is there, though nobody was connected to.
+        let is_answered = matches!(code, Code::R04 | Code::R06) && inner.shows(Code::P01);
+        !is_refuted && !is_answered
     }
 
     /// Something was seen there.
@@ -164,6 +173,11 @@ impl Watch {
         // It may have been restarted: what it closed says nothing.
         inner.closes.clear();
         self.any.store(true, Relaxed);
+    }
+
+    /// Connects time out, and nobody knows yet whether a longer one would do.
+    pub fn may_be_far(&self) -> bool {
+        self.inner.lock().shows(Code::P02)
     }
 
     /// A connect would do, if callers waited longer.
@@ -297,7 +311,8 @@ impl Inner {
         found.for_each(|it| it.last = now.max(it.last));
     }
 
-    /// Of one outage one finding is told, the gravest that stands when the outage is long enough, and that it is over.
+    /// Of one outage one finding is told, the gravest that stands when the outage is long enough, and that it is over. It
+    /// is told once more where a look, which takes longer, has found out that what was silent is merely far away.
     fn news_of_connects(&mut self, now: Instant) -> Option<News> {
         let first = self.found.iter().find(|it| is_of_connects(it.code));
         let Some(first) = first else {
@@ -309,7 +324,11 @@ impl Inner {
             told: None,
         });
         let stands = now.saturating_duration_since(outage.since) >= STANDS;
-        if !stands || outage.told.is_some() {
+        let is_news = match outage.told {
+            None => true,
+            Some(told) => told == Code::P02 && first.code == Code::P12,
+        };
+        if !stands || !is_news {
             return None;
         }
         outage.told = Some(first.code);
@@ -348,8 +367,14 @@ fn is_of_connects(code: Code) -> bool {
     matches!(code, P01 | P02 | P03 | P04 | P12 | R04 | R05 | R19)
 }
 
-/// What says that there is no way to where it is registered.
-fn is_no_way(code: Code) -> bool {
+/// Whether a connection there has shown that a finding of the registration keeps nobody here from calling it.
+fn is_refuted(code: Code, origin: &Origin) -> bool {
+    is_no_way(code) || origin.alone && means_another_host(code)
+}
+
+/// What says that there is no way to where it is registered: a guess, until somebody was connected to there.
+#[must_use]
+pub fn is_no_way(code: Code) -> bool {
     matches!(code, Code::R04 | Code::R05 | Code::R06 | Code::R18)
 }
 

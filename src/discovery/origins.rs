@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::cluster::finding::Registered;
 use crate::diagnosis::Origin;
+use crate::finding::Code;
 use crate::registry::{Host, Member, Members, Registry};
 
 /// Where the addresses of a service come from, and are looked at from.
@@ -32,11 +33,16 @@ impl<'a> Origins<'a> {
     }
 }
 
-/// How many of the registered addresses, dialled or not, show each finding.
+/// How many of the registered addresses that are not dialled show each finding. What is dialled is counted by what was
+/// seen there, too; of another entry with that address, only what the one that counts does not show.
 pub(super) fn registered_findings(members: &Members) -> Registered {
+    let dialled: HashMap<_, _> = members.list.iter().map(|it| (&it.dial, it)).collect();
     let mut counts = HashMap::new();
-    for shown in &members.shown {
-        for code in shown.code.iter().chain(&shown.more) {
+    for shown in members.shown.iter().filter(|it| !it.used) {
+        let winner = shown.dial.as_ref().and_then(|dial| dialled.get(dial));
+        let is_counted = |code: &Code| winner.is_some_and(|it| it.codes.contains(code));
+        let codes = shown.code.iter().chain(&shown.more);
+        for code in codes.filter(|code| !code.is_note() && !is_counted(code)) {
             *counts.entry(*code).or_default() += 1;
         }
     }

@@ -1,6 +1,7 @@
 //! The resolution for people.
 
 use super::{Resolution, words};
+use crate::diagnosis::is_no_way;
 use crate::doctor::page::{Colour, Page};
 use crate::doctor::words::{short, whole};
 use crate::endpoint::Chance;
@@ -43,13 +44,18 @@ fn one(page: &mut Page, it: &Resolution, lang: Lang) {
     for chance in it.choice.endpoints.iter().take(LINES) {
         let doubt = it.behind(&chance.endpoint).and_then(doubt);
         let (colour, mark) = match doubt {
-            Some(_) => (Colour::Bad, "!"),
-            None if chance.share > 0.0 => (Colour::Good, "✓"),
-            None => (Colour::Good, "·"),
+            Some(code) if !is_no_way(code) => (Colour::Bad, "!"),
+            _ if chance.share > 0.0 => (Colour::Good, "✓"),
+            _ => (Colour::Good, "·"),
         };
         page.marked(colour, mark, &endpoint(it, chance, lang));
-        if let Some(code) = doubt {
-            page.wrapped(6, &words::used(code, it.is_allowed, lang));
+        match doubt {
+            // Nothing was dialled: what only may keep it from being reached accuses nobody.
+            Some(code) if is_no_way(code) => {
+                page.coloured(6, Colour::Dim, &words::unsure(code, lang));
+            }
+            Some(code) => page.wrapped(6, &words::used(code, it.is_allowed, lang)),
+            None => {}
         }
     }
     let others: Vec<&Shown> = it.for_others().collect();
@@ -66,10 +72,12 @@ fn one(page: &mut Page, it: &Resolution, lang: Lang) {
     not_dialled(page, it, lang);
 }
 
-/// What is held against a registration that is used all the same.
+/// What is held against a registration that is used all the same; what only may be against it comes last.
 fn doubt(shown: &Shown) -> Option<Code> {
-    let codes = shown.code.iter().chain(&shown.more);
-    codes.copied().find(|it| !it.is_note())
+    let codes = shown.code.iter().chain(&shown.more).copied();
+    codes
+        .filter(|it| !it.is_note())
+        .min_by_key(|it| is_no_way(*it))
 }
 
 fn remedies(page: &mut Page, all: &[Remedy]) {

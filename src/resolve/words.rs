@@ -120,6 +120,16 @@ pub(super) fn used(code: Code, is_allowed: bool, lang: Lang) -> String {
     say!(lang, "{code}: {cause}{because}", "{code}：{cause}{because}")
 }
 
+/// What may keep a registration that is used from being reached.
+pub(super) fn unsure(code: Code, lang: Lang) -> String {
+    let cause = code.text(lang).cause;
+    say!(
+        lang,
+        "{code}: {cause}; not dialled here, tidegate doctor tries it",
+        "{code}：{cause}；这里没有去连接，tidegate doctor 会尝试连接",
+    )
+}
+
 /// No lane takes it.
 pub(super) fn baseline(lang: Lang) -> &'static str {
     match lang {

@@ -12,6 +12,7 @@ mod told;
 mod etcd;
 mod healthy;
 mod page;
+mod running;
 mod scale;
 mod story;
 mod wrong;

@@ -7,10 +7,14 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
 use super::Cluster;
+use crate::diagnosis::Watch;
 use crate::endpoint::Endpoint;
 use crate::finding::Code;
 use crate::outcome::human;
 use crate::probe::{Connect, Plan, Seen, probe};
+
+#[cfg(test)]
+mod tests;
 
 /// So many addresses are looked at at once, in the whole process; the others are at their next failure.
 static PLACES: Semaphore = Semaphore::const_new(4);
@@ -23,10 +27,7 @@ const CONNECT: Duration = Duration::from_millis(2500);
 impl Cluster {
     /// Looks at the endpoint's address, unless that was done of late.
     pub(super) fn look(&self, endpoint: &Arc<Endpoint>) {
-        let Ok(place) = PLACES.try_acquire() else {
-            return;
-        };
-        if endpoint.watch.take_probe(Instant::now()) {
+        if let Some(place) = turn(&PLACES, &endpoint.watch, Instant::now()) {
             let (cluster, endpoint) = (self.me.clone(), endpoint.clone());
             self.control.spawn(look(cluster, endpoint, place));
         }
@@ -66,7 +67,18 @@ impl Cluster {
     }
 }
 
-async fn look(cluster: Weak<Cluster>, endpoint: Arc<Endpoint>, _place: SemaphorePermit<'static>) {
+/// A place for a look, where one is free and the endpoint was not looked at of late. Where none is, it keeps its turn.
+fn turn<'a>(places: &'a Semaphore, watch: &Watch, now: Instant) -> Option<SemaphorePermit<'a>> {
+    let place = places.try_acquire().ok()?;
+    watch.take_probe(now).then_some(place)
+}
+
+/// What is seen, unless that takes too long; then the place is free again.
+async fn patiently<T>(looking: impl Future<Output = T>, _place: SemaphorePermit<'_>) -> Option<T> {
+    timeout(PATIENCE, looking).await.ok()
+}
+
+async fn look(cluster: Weak<Cluster>, endpoint: Arc<Endpoint>, place: SemaphorePermit<'static>) {
     let (mut plan, began) = (Plan::default(), Instant::now());
     match cluster.upgrade() {
         Some(cluster) if !endpoint.is_removed() => {
@@ -75,10 +87,8 @@ async fn look(cluster: Weak<Cluster>, endpoint: Arc<Endpoint>, _place: Semaphore
         }
         _ => return,
     }
-    let Ok(seen) = timeout(PATIENCE, probe(&endpoint.addr, &plan)).await else {
-        return;
-    };
-    if let Some(cluster) = cluster.upgrade() {
+    let seen = patiently(probe(&endpoint.addr, &plan), place).await;
+    if let (Some(seen), Some(cluster)) = (seen, cluster.upgrade()) {
         cluster.looked(&endpoint, &seen, began);
     }
 }

@@ -284,3 +284,22 @@ async fn what_is_registered_no_more_leaves_the_count_at_once_though_it_is_kept()
     cluster.set_registered_findings(Registered::new());
     assert_eq!(counted(&cluster, Code::P01), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_range_is_counted_until_somebody_was_connected_to_there_and_a_note_never() {
+    let pod = Origin {
+        codes: vec![Code::R04, Code::R10],
+        class: Class::ContainerNetwork,
+        ..Origin::default()
+    };
+    let (cluster, endpoint) = one("10.244.1.5:8888", pod);
+    cluster.set_registered_findings(Registered::from([(Code::R02, 2)]));
+    let now = |code| counted(&cluster, code);
+    assert_eq!((now(Code::R02), now(Code::R04), now(Code::R10)), (2, 1, 0));
+    cluster.connected(&endpoint);
+    cluster.upkeep(Instant::now());
+    assert_eq!((now(Code::R02), now(Code::R04)), (2, 0));
+    told(&cluster, &endpoint, Outcome::ConnectTimeout, "no answer");
+    cluster.upkeep(Instant::now());
+    assert_eq!((now(Code::R04), now(Code::P02)), (0, 1));
+}

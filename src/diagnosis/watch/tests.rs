@@ -278,3 +278,59 @@ async fn an_address_is_looked_at_once_in_thirty_seconds() {
         .into();
     assert_eq!(may, [true, false, false, true, false, true]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_far_endpoint_that_was_told_as_silent_is_told_once_more_when_that_is_known() {
+    let (watch, start) = (Watch::default(), Instant::now());
+    let told = |after: f64| -> Vec<(bool, Code)> {
+        let news = watch.upkeep(None, start + secs(after));
+        let code = |it: News| match it {
+            News::Stands(finding) => (true, finding.code),
+            News::Gone(code) => (false, code),
+        };
+        news.into_iter().map(code).collect()
+    };
+    let times_out = |after: f64| {
+        let connect = Connect::TimedOut(secs(0.05));
+        watch.unreachable(&connect, "no answer", start + secs(after));
+    };
+    times_out(0.0);
+    assert!(watch.may_be_far());
+    assert_eq!(told(1.0), [(true, Code::P02)]);
+    watch.too_far("a connect takes 80ms", start + secs(1.5));
+    assert_eq!(told(2.0), [(true, Code::P12)]);
+    times_out(3.0);
+    assert!(!watch.may_be_far());
+    assert_eq!(told(4.0), []);
+    watch.connected();
+    assert_eq!(told(5.0), [(false, Code::P12)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_connection_refutes_is_not_held_against_a_registration_any_more() {
+    let registered = |codes: &[Code], alone| {
+        let watch = Watch::default();
+        watch.register(&Arc::new(Origin {
+            codes: codes.to_vec(),
+            alone,
+            ..Origin::default()
+        }));
+        watch
+    };
+    let all = [Code::R02, Code::R04, Code::R06, Code::R08, Code::R18];
+    let held = |watch: &Watch| -> Vec<Code> {
+        all.into_iter().filter(|code| watch.holds(*code)).collect()
+    };
+    for (alone, left) in [(true, vec![Code::R08]), (false, vec![Code::R02, Code::R08])] {
+        let watch = registered(&all, alone);
+        assert_eq!(held(&watch), all);
+        watch.connected();
+        assert_eq!(held(&watch), left);
+        // Nor if it fails again.
+        watch.unreachable(&Connect::TimedOut(secs(1.0)), "no answer", Instant::now());
+        assert_eq!(held(&watch), left);
+    }
+    let refuses = registered(&all, false);
+    refuses.unreachable(&refused(), "refused", Instant::now());
+    assert_eq!(held(&refuses), [Code::R02, Code::R08, Code::R18]);
+}
