@@ -74,7 +74,7 @@ async fn many(each: usize) {
     let begun = Instant::now();
     let all = look_at(&etcd, &[]).await;
     let everything = 2 * each + 1;
-    println!("{everything} registrations in {:?}", begun.elapsed());
+    eprintln!("{everything} registrations in {:?}", begun.elapsed());
     assert!(
         all.failed.is_none() && all.left_out == 0,
         "{:?}",
