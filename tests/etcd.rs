@@ -302,7 +302,7 @@ async fn large_values_are_read_in_smaller_pages() {
     let followed = Followed::new(limits.clone(), "item");
     followed.sees(&["10.0.0.1:1"]).await;
     assert_eq!(followed.set().unwrap().skipped.len(), 80);
-    let look = survey::look(limits, &["item"]).await;
+    let look = survey::unhurried(limits, &["item"]).await;
     assert!(look.failed.is_none(), "{:?}", look.failed);
     assert_eq!(look.services[0].set.skipped.len(), 80);
 }

@@ -15,8 +15,11 @@ fn to_file(path: &Path) -> Log {
     }
 }
 
-/// What a log with this config writes while `events` runs.
+/// What a log with this config writes while `events` runs. One at a time: the highest level of all logs is the
+/// process's, and two that change theirs at once can leave it too low for one of them.
 fn logged(config: &Log, events: impl FnOnce(&LogHandle)) -> LogHandle {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock();
     let (subscriber, handle) = build(config, None).unwrap();
     with_default(subscriber, || events(&handle));
     handle

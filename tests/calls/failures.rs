@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use scripted::{Act, Answer, Framing, Header, OnAccept, Options, Server};
 
+use crate::retry::deadline;
 use crate::support::free;
 use crate::support::proxy::{Setup, eventually, ms};
 
@@ -116,11 +118,12 @@ async fn each_misdeed_has_its_outcome_its_answer_and_no_second_try() {
         let other = Server::start(Act::Echo).await.unwrap();
         let (bad_at, other_at) = (bad.address(), other.address());
         let proxy = Setup::new(name, &[bad_at, other_at])
-            .policy("read_deadline = \"100ms\"\nbalance = \"weighted_round_robin\"")
+            .policy(deadline(&act))
+            .policy("balance = \"weighted_round_robin\"")
             .start();
-        let mut failed = 0;
-        for framing in Framing::ALL {
+        let callers = Framing::ALL.map(async |framing| {
             let mut caller = proxy.caller(framing).await;
+            let mut failed = 0;
             for _ in 0..4 {
                 match caller.call("Echo", "x").await.unwrap() {
                     Answer::Exception(6, said) => {
@@ -132,7 +135,9 @@ async fn each_misdeed_has_its_outcome_its_answer_and_no_second_try() {
                     answer => assert_eq!(answer, Answer::Text("x".into())),
                 }
             }
-        }
+            failed
+        });
+        let failed = join_all(callers).await.into_iter().sum::<u64>();
         assert!(failed > 0 && failed < 16, "{act:?}: {failed}");
         proxy.counted(outcome, failed).await;
         proxy.counted("ok", 16 - failed).await;
@@ -188,18 +193,19 @@ async fn an_idempotent_call_is_tried_at_another_endpoint_and_marked_only_then() 
         (Act::Reset, "idem-reset"),
         (Act::Silence, "idem-s"),
     ] {
+        let deadline = deadline(&act);
         let (bad, good, at) = pair(act).await;
         let proxy = Setup::new(name, &at)
-            .policy(
-                "read_deadline = \"80ms\"\nbalance = \"weighted_round_robin\"\nidempotent = true",
-            )
+            .policy(deadline)
+            .policy("balance = \"weighted_round_robin\"\nidempotent = true")
             .start();
-        for framing in Framing::ALL {
+        let callers = Framing::ALL.map(async |framing| {
             let mut caller = proxy.caller(framing).await;
             for _ in 0..4 {
                 caller.echo("x").await;
             }
-        }
+        });
+        join_all(callers).await;
         proxy.counted("ok", 16).await;
         assert_eq!(good.calls(), 16, "{name}: each ended there");
         let marks = |server: &Server| {

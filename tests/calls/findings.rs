@@ -121,7 +121,7 @@ async fn a_silent_server_is_told_from_a_slow_call() {
     };
     let slow = Options::script(script).start().await.unwrap();
     let silent = Server::start(Act::Silence).await.unwrap();
-    let policy = "read_deadline = \"120ms\"";
+    let policy = "read_deadline = \"900ms\"";
     let proxy = Setup::new("find-silent", &[silent.address()])
         .policy(policy)
         .start();

@@ -85,7 +85,9 @@ async fn a_hung_instance_is_found_without_a_call_and_none_of_the_checks_counts_a
 async fn an_instance_that_does_not_know_the_method_passes() {
     let server = pinged(|| Act::Exception(1, "unknown method Ping".into())).await;
     let proxy = Setup::new("check-unknown", &[server.address()])
-        .policy(&quick("unhealthy_threshold = 1"))
+        .policy(&format!(
+            "{CHECKS}\ninterval = \"40ms\"\ntimeout = \"10s\"\nunhealthy_threshold = 1"
+        ))
         .start();
     eventually("checked", || checks(&proxy, "pass") >= 5).await;
     assert_eq!(checks(&proxy, "fail"), 0);

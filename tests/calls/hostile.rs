@@ -202,18 +202,21 @@ async fn a_drip_of_a_streamed_call_is_cut_too() {
 async fn a_call_that_moves_however_slowly_is_not_cut() {
     let server = Server::start(Act::Echo).await.unwrap();
     let proxy = Setup::new("slow-call", &[server.address()])
-        .listener("frame_timeout = \"250ms\"")
+        .listener("frame_timeout = \"1s\"")
         .start();
-    for framing in [Framing::Framed, Framing::Buffered, Framing::TtHeaderFramed] {
+    let framings = [Framing::Framed, Framing::Buffered, Framing::TtHeaderFramed];
+    let calls = framings.map(async |framing| {
         let mut caller = proxy.caller(framing).await;
         let call = caller.0.next("Echo", body::text(1, &"s".repeat(1_900_000)));
+        // All of it takes longer than that.
         for piece in call.encode().chunks(80_000) {
             caller.0.send_bytes(piece).await.unwrap();
-            sleep(ms(20)).await;
+            sleep(ms(50)).await;
         }
         let answer = caller.next().await.unwrap().unwrap();
         assert_eq!(answer.seqid, call.seqid, "{framing:?}");
-    }
+    });
+    futures_util::future::join_all(calls).await;
     proxy.counted("ok", 3).await;
 }
 
@@ -247,8 +250,8 @@ async fn a_caller_that_leaves_in_the_midst_of_a_frame_is_counted_and_reaches_nob
 #[tokio::test]
 async fn a_silent_connection_is_no_fault_until_client_idle_timeout() {
     let server = Server::start(Act::Echo).await.unwrap();
-    let proxy = Setup::new("silent", &[server.address()])
-        .listener("client_idle_timeout = \"300ms\"\ndetect_timeout = \"50ms\"")
+    let proxy = Setup::new("silent-warmed", &[server.address()])
+        .listener("client_idle_timeout = \"1500ms\"\ndetect_timeout = \"50ms\"")
         .start();
     let mut warmed = proxy.caller(Framing::Framed).await;
     sleep(ms(150)).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use scripted::instance::{Fault, Instance};
 use scripted::load::{Load, Plan};
-use scripted::{Act, Answer, Framing, Header, Server};
+use scripted::{Act, Answer, Framing, Gate, Header, Server};
 
 use crate::support::free;
 use crate::support::proxy::{PATIENCE, Proxy, Setup, eventually, ms};
@@ -207,7 +207,8 @@ async fn with_every_instance_down_a_call_is_sent_to_no_other_lane() {
 
 #[tokio::test]
 async fn a_full_lane_neither_holds_up_the_baseline_nor_is_held_up_by_it() {
-    let slow = Server::start(Act::Delay(ms(400))).await.unwrap();
+    let gate = Gate::closed();
+    let slow = Server::start(Act::Gate(gate.clone())).await.unwrap();
     let (base, more) = (
         Server::start(Act::Delay(ms(5))).await.unwrap(),
         instance().await,
@@ -224,8 +225,7 @@ async fn a_full_lane_neither_holds_up_the_baseline_nor_is_held_up_by_it() {
         let mut caller = proxy.caller_with(Framing::TtHeader, env("alice")).await;
         waiting.push(tokio::spawn(async move { caller.echo("slow").await }));
     }
-    let in_line = || proxy.app.why(Some("lanes-full"), None).unwrap();
-    eventually("four wait", || in_line().contains("4 of 4 waiting")).await;
+    proxy.waiting(4).await;
     // One more of the same lane is one too many; other lanes are served, waiting or not.
     let mut caller = proxy.caller_with(Framing::TtHeader, env("alice")).await;
     let said = caller.fails("x").await;
@@ -246,7 +246,8 @@ async fn a_full_lane_neither_holds_up_the_baseline_nor_is_held_up_by_it() {
     for other in others {
         other.await.unwrap();
     }
-    assert!(slow.calls() < 5, "the lane is still full");
+    assert_eq!(slow.calls(), 1, "the lane is still full");
+    gate.open();
     for waiting in waiting {
         waiting.await.unwrap();
     }

@@ -4,16 +4,17 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::join_all;
-use scripted::{Act, Answer, Call, Framing, Options, Server};
+use scripted::{Act, Answer, Call, Framing, Gate, Options, Server};
 use tidegate::app::App;
 use tokio::time::{Instant, sleep};
 
 use crate::support::proxy::{Caller, Proxy, Raw, Setup, eventually, ms, soon};
 
-/// `Slow` takes its time.
-fn slow(by: u64) -> impl Fn(&Call) -> Act + Send + Sync {
+/// `Slow` waits at the gate.
+pub(crate) fn slow(gate: &Gate) -> impl Fn(&Call) -> Act + Send + Sync + 'static {
+    let gate = gate.clone();
     move |call| match call.message.method.as_str() {
-        "Slow" => Act::Delay(ms(by)),
+        "Slow" => Act::Gate(gate.clone()),
         _ => Act::Echo,
     }
 }
@@ -24,7 +25,8 @@ async fn callers(proxy: &Proxy, n: usize) -> Vec<Caller> {
 
 #[tokio::test]
 async fn a_call_over_max_calls_is_answered_at_once_and_says_so() {
-    let server = Options::script(slow(300)).start().await.unwrap();
+    let gate = Gate::closed();
+    let server = Options::script(slow(&gate)).start().await.unwrap();
     let proxy = Setup::new("max-calls", &[server.address()])
         .policy("max_calls = 3")
         .start();
@@ -39,6 +41,7 @@ async fn a_call_over_max_calls_is_answered_at_once_and_says_so() {
         said.starts_with("tidegate: overloaded: max-calls, limit max_calls 3"),
         "{said}"
     );
+    gate.open();
     for caller in &mut busy {
         assert!(caller.next().await.unwrap().is_some());
     }
@@ -82,32 +85,32 @@ async fn an_endpoint_is_sent_no_more_than_max_endpoint_calls_at_once_and_all_wai
 
 #[tokio::test]
 async fn a_call_that_waits_is_not_overtaken_by_one_that_came_later() {
-    let server = Options::script(slow(1_000)).start().await.unwrap();
+    let gate = Gate::closed();
+    let server = Options::script(slow(&gate)).start().await.unwrap();
     let proxy = Setup::new("turns", &[server.address()])
         .policy("max_endpoint_calls = 1")
         .start();
     let mut first = proxy.caller(Framing::Framed).await;
     first.send("Slow", "x").await;
     eventually("in flight", || server.calls() == 1).await;
-    let waiting: Vec<_> = (0..8u64)
-        .map(|n| {
-            let addr = proxy.addr;
-            tokio::spawn(async move {
-                // One after another, all while the first is still running.
-                sleep(ms(60 * n)).await;
-                let mut caller = Caller::connect(addr, Framing::Framed).await;
-                caller.echo(&format!("turn {n}")).await;
-            })
-        })
-        .collect();
+    // One after another, all while the first is still running.
+    let mut waiting = Vec::new();
+    for n in 0..8u64 {
+        let mut caller = proxy.caller(Framing::Framed).await;
+        waiting.push(tokio::spawn(async move {
+            caller.echo(&format!("turn {n}")).await;
+        }));
+        proxy.waiting(n + 1).await;
+    }
     // A busy caller that comes back for more, again and again, gets no place before them.
     let mut greedy = proxy.caller(Framing::Framed).await;
-    sleep(ms(600)).await;
     let greed = tokio::spawn(async move {
         for _ in 0..40 {
             greedy.echo("more").await;
         }
     });
+    proxy.waiting(9).await;
+    gate.open();
     for call in waiting {
         soon(call).await.unwrap();
     }
@@ -133,7 +136,8 @@ async fn a_call_that_waits_is_not_overtaken_by_one_that_came_later() {
 
 #[tokio::test]
 async fn the_queue_is_bounded_by_max_waiting() {
-    let server = Options::script(slow(400)).start().await.unwrap();
+    let gate = Gate::closed();
+    let server = Options::script(slow(&gate)).start().await.unwrap();
     let proxy = Setup::new("queue", &[server.address()])
         .policy("max_endpoint_calls = 1\nmax_waiting = 3")
         .start();
@@ -143,12 +147,13 @@ async fn the_queue_is_bounded_by_max_waiting() {
     for caller in &mut all[1..] {
         caller.send("Echo", "x").await;
     }
-    sleep(ms(60)).await;
+    proxy.waiting(3).await;
     let said = proxy.caller(Framing::Framed).await.fails("x").await;
     assert!(
         said.starts_with("tidegate: overloaded: queue, limit max_waiting 3"),
         "{said}"
     );
+    gate.open();
     for caller in &mut all {
         let answer = caller.next().await.unwrap().unwrap();
         assert_eq!(Answer::of(&answer).unwrap(), Answer::Text("x".into()));
@@ -159,7 +164,8 @@ async fn the_queue_is_bounded_by_max_waiting() {
 
 #[tokio::test]
 async fn a_call_that_waits_is_answered_at_its_deadline_and_never_sent() {
-    let server = Options::script(slow(500)).start().await.unwrap();
+    let gate = Gate::closed();
+    let server = Options::script(slow(&gate)).start().await.unwrap();
     let proxy = Setup::new("late-queue", &[server.address()])
         .policy("max_endpoint_calls = 1\n[service.method.Echo]\ndeadline = \"80ms\"")
         .start();
@@ -170,6 +176,7 @@ async fn a_call_that_waits_is_answered_at_its_deadline_and_never_sent() {
     let expected = "tidegate: no answer from late-queue within deadline 80ms: every endpoint's places are taken, \
                     try 1 of 1, phase queue; called Echo";
     assert_eq!(said, expected);
+    gate.open();
     assert!(first.next().await.unwrap().is_some());
     proxy.counted("deadline", 1).await;
     proxy.still_serves().await;
@@ -178,7 +185,8 @@ async fn a_call_that_waits_is_answered_at_its_deadline_and_never_sent() {
 
 #[tokio::test]
 async fn callers_that_leave_the_queue_leave_it_to_the_others() {
-    let server = Options::script(slow(250)).start().await.unwrap();
+    let gate = Gate::closed();
+    let server = Options::script(slow(&gate)).start().await.unwrap();
     let proxy = Setup::new("left-queue", &[server.address()])
         .policy("max_endpoint_calls = 1")
         .start();
@@ -191,11 +199,12 @@ async fn callers_that_leave_the_queue_leave_it_to_the_others() {
     }
     let mut patient = proxy.caller(Framing::Framed).await;
     patient.send("Echo", "patient").await;
-    sleep(ms(50)).await;
+    proxy.waiting(11).await;
     drop(impatient);
+    proxy.counted("client_gone", 10).await;
+    gate.open();
     let answer = patient.next().await.unwrap().unwrap();
     assert_eq!(Answer::of(&answer).unwrap(), Answer::Text("patient".into()));
-    proxy.counted("client_gone", 10).await;
     assert_eq!(server.calls(), 2);
 }
 
@@ -301,7 +310,7 @@ async fn an_ipv4_source_counts_as_itself_on_a_listener_of_both_families() {
 #[tokio::test]
 async fn connections_over_a_limit_that_make_no_call_are_closed_in_time() {
     let server = Server::start(Act::Echo).await.unwrap();
-    let proxy = Setup::new("silent", &[server.address()])
+    let proxy = Setup::new("silent-over", &[server.address()])
         .listener("max_connections = 1\ndetect_timeout = \"200ms\"")
         .start();
     let mut first = proxy.caller(Framing::Framed).await;
@@ -341,7 +350,8 @@ async fn a_reload_sets_and_lifts_the_limits_of_connections() {
 
 #[tokio::test]
 async fn when_the_only_endpoint_goes_those_who_wait_for_it_are_answered() {
-    let server = Options::script(slow(60_000)).start().await.unwrap();
+    let gate = Gate::closed();
+    let server = Options::script(slow(&gate)).start().await.unwrap();
     let proxy = Setup::new("gone-queue", &[server.address()])
         .policy("max_endpoint_calls = 1")
         .start();
@@ -351,7 +361,7 @@ async fn when_the_only_endpoint_goes_those_who_wait_for_it_are_answered() {
     for caller in &mut all[1..] {
         caller.send("Echo", "x").await;
     }
-    sleep(ms(50)).await;
+    proxy.waiting(4).await;
     drop(server);
     for caller in &mut all {
         let answer = caller.next().await.unwrap().unwrap();

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use scripted::wire::kind;
-use scripted::{Act, Answer, Call, Framing, Header, Message, MuxClient, Options, Server, body};
+use scripted::{
+    Act, Answer, Call, Framing, Gate, Header, Message, MuxClient, Options, Server, body,
+};
 use tokio::time::sleep;
 
 use crate::support::proxy::{Caller, Proxy, Setup, eventually, ms, soon};
@@ -93,7 +95,8 @@ async fn no_more_than_max_in_flight_run_at_once() {
 
 #[tokio::test]
 async fn a_caller_that_leaves_with_calls_in_flight_gets_one_outcome_for_each() {
-    let server = Server::start(Act::Delay(ms(400))).await.unwrap();
+    let gate = Gate::closed();
+    let server = Server::start(Act::Gate(gate.clone())).await.unwrap();
     let proxy = Setup::new("mux-leaves", &[server.address()]).start();
     let mut caller = by_hand(&proxy).await;
     for _ in 0..7 {
@@ -102,6 +105,7 @@ async fn a_caller_that_leaves_with_calls_in_flight_gets_one_outcome_for_each() {
     eventually("in flight", || server.calls() == 7).await;
     drop(caller);
     proxy.counted("client_gone", 7).await;
+    gate.open();
     assert_eq!(proxy.ended(), 7);
     // Handlers that nobody waits for finish; their connections are used again.
     eventually("pooled", || proxy.pooled(server.address()) == 7).await;
@@ -111,7 +115,7 @@ async fn a_caller_that_leaves_with_calls_in_flight_gets_one_outcome_for_each() {
 
 #[tokio::test]
 async fn a_caller_that_leaves_while_its_calls_wait_for_an_endpoint_gets_an_outcome_for_each() {
-    let server = Server::start(Act::Delay(ms(300))).await.unwrap();
+    let server = Server::start(Act::Silence).await.unwrap();
     let proxy = Setup::new("mux-queue", &[server.address()])
         .policy("max_endpoint_calls = 1")
         .start();

@@ -1,31 +1,24 @@
 //! Calls whose caller left, or was answered at its deadline: the handler finishes, and its connection is used again.
 
 use scripted::header::key::RPC_TIMEOUT;
-use scripted::{Act, Call, Framing, Header, Options, Server};
+use scripted::{Act, Call, Framing, Gate, Header, Options, Server};
 use tokio::time::sleep;
 
+use crate::limits::slow;
 use crate::support::proxy::{Setup, eventually, ms};
-
-/// `Slow` takes its time.
-fn slow(by: u64) -> impl Fn(&Call) -> Act + Send + Sync {
-    move |call| match call.message.method.as_str() {
-        "Slow" => Act::Delay(ms(by)),
-        _ => Act::Echo,
-    }
-}
 
 #[tokio::test]
 async fn a_caller_that_leaves_does_not_stop_the_handler_and_its_connection_is_used_again() {
-    let server = Options::script(slow(700)).start().await.unwrap();
     for (framing, name) in Framing::ALL
         .into_iter()
         .zip(["or-f", "or-b", "or-t", "or-tf"])
     {
+        let gate = Gate::closed();
+        let server = Options::script(slow(&gate)).start().await.unwrap();
         let proxy = Setup::new(name, &[server.address()]).start();
-        let before = server.calls();
         let mut caller = proxy.caller(framing).await;
         caller.send("Slow", "x").await;
-        eventually("in flight", || server.calls() == before + 1).await;
+        eventually("in flight", || server.calls() == 1).await;
         drop(caller);
         proxy.counted("client_gone", 1).await;
         assert_eq!(
@@ -33,6 +26,7 @@ async fn a_caller_that_leaves_does_not_stop_the_handler_and_its_connection_is_us
             1,
             "it keeps its place"
         );
+        gate.open();
         eventually("back in the pool", || proxy.pooled(server.address()) == 1).await;
         assert_eq!(proxy.endpoint(server.address())["calls_in_flight"], 0);
         let connections = server.seen().connections;
@@ -48,21 +42,24 @@ async fn a_caller_that_leaves_does_not_stop_the_handler_and_its_connection_is_us
 
 #[tokio::test]
 async fn a_caller_that_resets_its_connection_is_gone_as_well() {
-    let server = Options::script(slow(150)).start().await.unwrap();
+    let gate = Gate::closed();
+    let server = Options::script(slow(&gate)).start().await.unwrap();
     let proxy = Setup::new("or-reset", &[server.address()]).start();
     let mut caller = proxy.caller(Framing::Framed).await;
     caller.send("Slow", "x").await;
     eventually("in flight", || server.calls() == 1).await;
     caller.0.reset().unwrap();
     proxy.counted("client_gone", 1).await;
+    gate.open();
     eventually("back in the pool", || proxy.pooled(server.address()) == 1).await;
 }
 
 #[tokio::test]
 async fn a_call_answered_at_its_callers_deadline_leaves_an_orphan_too() {
-    let server = Options::script(slow(300)).start().await.unwrap();
+    let gate = Gate::closed();
+    let server = Options::script(slow(&gate)).start().await.unwrap();
     let proxy = Setup::new("or-deadline", &[server.address()]).start();
-    let header = Header::default().int(RPC_TIMEOUT, "80");
+    let header = Header::default().int(RPC_TIMEOUT, "500");
     let mut caller = proxy.caller_with(Framing::TtHeader, header).await;
     let answer = caller.call("Slow", "x").await.unwrap();
     assert!(
@@ -70,6 +67,7 @@ async fn a_call_answered_at_its_callers_deadline_leaves_an_orphan_too() {
         "{answer:?}"
     );
     assert_eq!(proxy.pooled(server.address()), 0);
+    gate.open();
     eventually("back in the pool", || proxy.pooled(server.address()) == 1).await;
     assert_eq!((server.seen().connections, server.seen().left), (1, 0));
 }
@@ -95,7 +93,8 @@ async fn an_orphan_that_is_never_answered_is_closed_at_its_read_deadline() {
 
 #[tokio::test]
 async fn an_endpoint_keeps_at_most_64_orphans() {
-    let server = Options::script(slow(1_500)).start().await.unwrap();
+    let gate = Gate::closed();
+    let server = Options::script(slow(&gate)).start().await.unwrap();
     let proxy = Setup::new("or-64", &[server.address()])
         .policy("max_idle = 128")
         .start();
@@ -110,6 +109,7 @@ async fn an_endpoint_keeps_at_most_64_orphans() {
     proxy.counted("client_gone", 80).await;
     eventually("the others are closed", || server.seen().open == 64).await;
     assert_eq!(proxy.endpoint(server.address())["calls_in_flight"], 64);
+    gate.open();
     eventually("the 64 come back", || proxy.pooled(server.address()) == 64).await;
     assert_eq!(server.seen().left, 16);
 }

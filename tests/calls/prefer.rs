@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use scripted::Framing;
 use scripted::instance::{Fault, Instance};
 use scripted::load::{Load, Plan};
+use scripted::{Act, Framing, Gate, Server};
 
 use super::lanes::proxy;
 use crate::support::free;
@@ -74,8 +74,9 @@ async fn a_preferred_instance_that_hangs_is_left_for_the_others() {
 
 #[tokio::test]
 async fn a_full_preferred_instance_overflows_to_the_others() {
-    let slow = Instance::start(free(), Duration::from_millis(300), Fault::None);
-    let (mine, shared) = (slow.await.unwrap(), instance().await);
+    let gate = Gate::closed();
+    let mine = Server::start(Act::Gate(gate.clone())).await.unwrap();
+    let shared = instance().await;
     let all = [(shared.address(), ""), (mine.address(), "env = \"me\"")];
     let policy = "prefer = [\"env=me\"]\nmax_endpoint_calls = 2\n";
     let proxy = proxy("own-full", &all, policy);
@@ -84,6 +85,9 @@ async fn a_full_preferred_instance_overflows_to_the_others() {
         let mut caller = proxy.caller(Framing::Framed).await;
         callers.push(tokio::spawn(async move { caller.echo("x").await }));
     }
+    let called = || mine.calls() + shared.calls() == 4;
+    eventually("all four have arrived", called).await;
+    gate.open();
     for caller in callers {
         caller.await.unwrap();
     }

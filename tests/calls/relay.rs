@@ -135,13 +135,13 @@ async fn a_relay_connects_elsewhere_where_an_endpoint_refuses() {
 async fn a_relay_ends_when_nothing_moved_for_client_idle_timeout() {
     let at = echo().await;
     let proxy = Setup::new("relay-idle", &[at])
-        .listener("client_idle_timeout = \"250ms\"")
+        .listener("client_idle_timeout = \"1s\"")
         .start();
     let mut raw = proxy.raw().await;
     raw.write(HTTP1).await;
     assert_eq!(raw.read(HTTP1.len()).await, HTTP1);
     // It moves now and then, for longer than that.
-    for _ in 0..6 {
+    for _ in 0..12 {
         tokio::time::sleep(ms(100)).await;
         raw.write(b"x").await;
         assert_eq!(raw.read(1).await, b"x");

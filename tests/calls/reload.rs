@@ -105,12 +105,10 @@ async fn under_load_policies_change_listeners_come_and_go_and_no_call_is_lost() 
     assert!(TcpStream::connect(second).await.is_err());
     load.goes_on(50).await;
 
-    let calls = load.stop().await;
-    let ok = proxy.outcome("ok");
-    assert!(
-        ok >= calls && proxy.outcome("read_deadline") == 1,
-        "{ok} of {calls}"
-    );
+    // Its own, and three that were slow or on the second listener.
+    let calls = load.stop().await + 3;
+    proxy.counted("ok", calls).await;
+    proxy.counted("read_deadline", 1).await;
 }
 
 #[tokio::test]
@@ -134,8 +132,9 @@ async fn endpoints_change_under_load_and_those_removed_get_no_further_call() {
     assert_eq!(a.calls(), before, "no further call");
     assert!(b.calls() >= 100 && connections > 0);
     eventually("its pool is closed", || a.seen().open == 0).await;
-    load.stop().await;
-    assert_eq!(proxy.outcome("ok"), proxy.ended());
+    let calls = load.stop().await;
+    proxy.counted("ok", calls).await;
+    assert_eq!(proxy.ended(), calls);
 }
 
 #[tokio::test]
@@ -144,6 +143,8 @@ async fn a_reload_that_is_refused_changes_nothing() {
     let setup = Setup::new("reload-bad", &[server.address()]);
     let proxy = setup.start();
     let load = Load::start(&proxy, 4);
+    let refused = || metric("tidegate_config_reloads_total", &[("result", "failed")]);
+    let before = refused();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let listener =
         |at| format!("[[listener]]\nname = \"more\"\nlisten = \"{at}\"\nservice = \"reload-bad\"");
@@ -170,10 +171,8 @@ async fn a_reload_that_is_refused_changes_nothing() {
     load.goes_on(50).await;
     let calls = load.stop().await;
     proxy.counted("ok", calls).await;
-    assert_eq!(
-        metric("tidegate_config_reloads_total", &[("result", "failed")]),
-        3
-    );
+    // Other tests of this process may have some refused as well.
+    assert!(refused() - before >= 3);
 }
 
 /// Transparent listeners are Linux's.

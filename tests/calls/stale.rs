@@ -22,7 +22,7 @@ async fn a_server_that_closes_idle_connections_costs_no_call() {
     let mut caller = proxy.caller(Framing::Framed).await;
     for _ in 0..15 {
         caller.echo("x").await;
-        sleep(ms(60)).await;
+        eventually("closed", || server.seen().open == 0).await;
     }
     proxy.counted("ok", 15).await;
     assert_eq!((proxy.ended(), server.calls()), (15, 15));

@@ -175,7 +175,7 @@ async fn the_policys_deadline_is_the_smaller_one_s_and_names_itself() {
 #[tokio::test]
 async fn a_methods_own_policy_holds_for_it_alone() {
     let server = Server::start(Act::Delay(ms(150))).await.unwrap();
-    let proxy = Setup::new("by-method", &[server.address()])
+    let proxy = Setup::new("time-by-method", &[server.address()])
         .policy("[service.method.Quick]\nread_deadline = \"40ms\"")
         .start();
     let mut caller = proxy.caller(Framing::Framed).await;

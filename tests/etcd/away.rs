@@ -115,18 +115,7 @@ async fn a_cluster_without_leader_keeps_the_set_and_one_member_less_costs_nothin
         members[at].kill();
         let other = &members[(at + 1) % 3];
         let address = format!("10.0.1.{at}:1");
-        // The others may have to elect a leader first.
-        let begun = tokio::time::Instant::now();
-        let key = format!("{RANGE}{address}");
-        while other
-            .client()
-            .await
-            .put(key.as_str(), value(&address), None)
-            .await
-            .is_err()
-        {
-            assert!(begun.elapsed() < PATIENCE);
-        }
+        other.register(KITEX_PREFIX, "item", &address).await;
         eventually("the change", || {
             followed.addresses().unwrap().contains(&address)
         })

@@ -53,6 +53,8 @@ impl Plan {
 /// What became of one call.
 #[derive(Debug)]
 pub struct Done {
+    /// Whether it was the first on its connection.
+    pub is_first: bool,
     /// When it was sent.
     pub began: Instant,
     /// How long its caller waited.
@@ -173,7 +175,9 @@ async fn call_on(
     let mut done = Vec::new();
     let mut open = None;
     while !stop.load(Relaxed) {
-        let mut client = match open.take() {
+        let open_one = open.take();
+        let is_first = open_one.is_none();
+        let mut client = match open_one {
             Some(client) => client,
             None => match Client::connect(to, plan.framing).await {
                 Ok(client) => client,
@@ -193,6 +197,7 @@ async fn call_on(
         };
         let cut = result.is_err();
         done.push(Done {
+            is_first,
             began,
             took,
             result,

@@ -122,6 +122,7 @@ async fn what_etcdctl_puts_is_served_and_what_it_deletes_gets_no_further_call() 
             &[("service", "item"), ("state", "up")],
         ) == 1
     });
+    load.more(16); // what was on its way has arrived
     let at_removal = first.calls();
     load.more(24);
     load.end().await.all_echoed();

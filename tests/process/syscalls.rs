@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use crate::load::{Load, Plan, instance};
-use crate::process::{Tidegate, free, listener, send_signal, service};
+use crate::process::{Tidegate, eventually, free, listener, send_signal, service};
 
 const CALLERS: usize = 64;
 
@@ -18,6 +18,16 @@ fn counted(report: &str) -> Vec<(String, u64)> {
     all.into_iter()
         .filter(|(name, _)| name != "total")
         .collect()
+}
+
+/// Whether all threads of the process are traced by `tracer`.
+fn is_traced(pid: u32, tracer: u32) -> bool {
+    let traced = format!("TracerPid:\t{tracer}\n");
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    threads.map(|thread| thread.unwrap().path()).all(|thread| {
+        let status = std::fs::read_to_string(thread.join("status"));
+        status.is_ok_and(|status| status.contains(&traced))
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,6 +46,9 @@ async fn a_call_takes_two_writes_and_little_more_than_two_reads() {
         .stderr(Stdio::null())
         .spawn()
         .expect("strace: apt-get install strace");
+    eventually("strace has attached to every thread", || {
+        is_traced(proxy.pid(), strace.id())
+    });
     load.more(200);
     let before = server.calls();
     load.more(4_000);

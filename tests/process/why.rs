@@ -57,8 +57,9 @@ async fn under_load(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn why_tells_each_state_of_endpoints_and_the_cap_that_keeps_one_in() {
-    let long =
-        "[service.ejection]\nbase_ejection_time = \"60s\"\n[service.breaker]\nenabled = false";
+    // Calls that hang at once, while nobody looks, are no reason to eject yet.
+    let long = "[service.ejection]\nbase_ejection_time = \"60s\"\nconsecutive = 50\nfailure_rate = 0\n\
+                [service.breaker]\nenabled = false";
     let (instances, proxy, load, _) = under_load(long, &["Echo"]).await;
     let address: Vec<String> = instances.iter().map(|i| i.address().to_string()).collect();
     says(

@@ -299,23 +299,37 @@ impl Etcd {
     }
 
     pub async fn put(&self, key: &str, value: &str) {
-        self.client().await.put(key, value, None).await.unwrap();
+        retried(async || self.try_put(key, value, None).await).await;
+    }
+
+    async fn try_put(
+        &self,
+        key: &str,
+        value: &str,
+        options: Option<PutOptions>,
+    ) -> Result<(), Error> {
+        let mut client = self.try_client(self.user.as_ref()).await?;
+        client.put(key, value, options).await.map(drop)
     }
 
     /// Registers with a lease of so many seconds that nobody renews.
     pub async fn register_for(&self, prefix: &str, service: &str, address: &str, seconds: i64) {
-        let mut client = self.client().await;
-        let lease = client.lease_grant(seconds, None).await.unwrap().id();
-        let options = PutOptions::new().with_lease(lease);
         let key = format!("{prefix}/{service}/{address}");
-        client
-            .put(key, value(address), Some(options))
-            .await
-            .unwrap();
+        let register = async || {
+            let mut client = self.try_client(self.user.as_ref()).await?;
+            let lease = client.lease_grant(seconds, None).await?.id();
+            let options = PutOptions::new().with_lease(lease);
+            self.try_put(&key, &value(address), Some(options)).await
+        };
+        retried(register).await;
     }
 
     pub async fn delete(&self, key: &str) {
-        self.client().await.delete(key, None).await.unwrap();
+        let delete = async || {
+            let mut client = self.try_client(self.user.as_ref()).await?;
+            client.delete(key, None).await.map(drop)
+        };
+        retried(delete).await;
     }
 
     /// Makes root and a user who may read `range`, and enables authentication.
@@ -353,6 +367,15 @@ impl Etcd {
 impl Drop for Etcd {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// Does it again until it is done: just after a start, a cluster may be choosing its leader once more.
+async fn retried(what: impl AsyncFn() -> Result<(), Error>) {
+    let begun = Instant::now();
+    while let Err(error) = what().await {
+        assert!(begun.elapsed() < PATIENCE, "etcd does not do it: {error}");
+        sleep(Duration::from_millis(50)).await;
     }
 }
 

@@ -190,6 +190,16 @@ impl Proxy {
         metric("tidegate_calls_total", &[("service", self.name)])
     }
 
+    /// Waits until so many calls of the service wait for an endpoint.
+    pub async fn waiting(&self, calls: u64) {
+        let said = format!("in flight, {calls} of ");
+        let wait = || {
+            let why = self.app.why(Some(self.name), None).unwrap();
+            why.contains(&said)
+        };
+        eventually(&format!("{calls} waiting"), wait).await;
+    }
+
     /// How many tries of the service ended so.
     pub fn tries(&self, outcome: &str) -> u64 {
         let labels = [("service", self.name), ("outcome", outcome)];

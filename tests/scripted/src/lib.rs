@@ -30,6 +30,6 @@ pub use header::Header;
 pub use instance::{Fault, Instance};
 pub use load::{Load, Plan};
 pub use ports::free;
-pub use script::{Act, Call, OnAccept, Options, Seen};
+pub use script::{Act, Call, Gate, OnAccept, Options, Seen};
 pub use server::Server;
 pub use wire::{Framing, Message};

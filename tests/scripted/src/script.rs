@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// What the server does with one call.
 #[derive(Debug, Clone)]
@@ -15,6 +16,8 @@ pub enum Act {
     Echo,
     /// Echoes after this long.
     Delay(Duration),
+    /// Echoes once this is open.
+    Gate(Gate),
     /// Answers with a result whose field 0 is a string of this many bytes.
     Big(usize),
     /// An application exception of this type.
@@ -47,6 +50,27 @@ pub enum Act {
     EchoControl,
     /// Sends that control frame, then echoes.
     ControlEcho,
+}
+
+/// Holds calls back until a test lets them go. Clones are the same gate.
+#[derive(Debug, Clone)]
+pub struct Gate(watch::Sender<bool>);
+
+impl Gate {
+    /// A closed one.
+    pub fn closed() -> Self {
+        Self(watch::Sender::new(false))
+    }
+
+    /// Lets all calls go, those of later too.
+    pub fn open(&self) {
+        self.0.send_replace(true);
+    }
+
+    pub(crate) async fn opened(&self) {
+        // It holds the sender itself, so that this never ends in an error.
+        let _ = self.0.subscribe().wait_for(|open| *open).await;
+    }
 }
 
 /// What the server does with a connection, before any byte.

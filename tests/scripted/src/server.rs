@@ -250,8 +250,10 @@ async fn answer(call: Message, act: Act, writer: Arc<AsyncMutex<OwnedWriteHalf>>
             .await
             .map(|()| Then::Continue),
         act if call.kind == kind::ONEWAY => {
-            if let Act::Delay(pause) = act {
-                tokio::time::sleep(pause).await;
+            match act {
+                Act::Delay(pause) => tokio::time::sleep(pause).await,
+                Act::Gate(gate) => gate.opened().await,
+                _ => {}
             }
             return Then::Continue;
         }
@@ -283,6 +285,7 @@ async fn write(call: &Message, act: Act, writer: &AsyncMutex<OwnedWriteHalf>) ->
             });
         }
         Act::Delay(pause) => tokio::time::sleep(*pause).await,
+        Act::Gate(gate) => gate.opened().await,
         _ => {}
     }
     let bytes = echo.encode();

@@ -40,7 +40,10 @@ async fn every_call_is_in_the_log_once_with_its_end() {
 #[tokio::test]
 async fn a_connection_has_one_call_in_flight_and_is_used_again() {
     let instance = Instance::start(free(), USUAL, Fault::None).await.unwrap();
-    let load = Load::start(Plan::new(instance.address(), 500));
+    let load = Load::start(Plan {
+        max_in_flight: 10,
+        ..Plan::new(instance.address(), 500)
+    });
     sent(&load, 200).await;
     let log = load.end(PATIENCE).await;
     assert_eq!(log.failed(), 0, "{:?}", log.texts);
