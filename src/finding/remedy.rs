@@ -3,11 +3,14 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use self::fits::fits;
+use self::particular::{beyond_this_network, particular};
 use self::place::Place;
-use super::{Code, Lang, plain};
-use crate::outcome::human;
+use super::{Code, Lang};
 
 mod etcdctl;
+mod fits;
+mod particular;
 mod place;
 #[cfg(test)]
 mod tests;
@@ -180,168 +183,6 @@ impl Subject<'_> {
 /// A sentence with the words in capitals filled in, as far as they are known and safe to paste.
 pub(crate) fn fill(text: &str, subject: &Subject<'_>) -> String {
     Place::of(subject).fill(text)
-}
-
-/// What only this subject tells.
-fn particular(code: Code, subject: &Subject<'_>, lang: Lang) -> Vec<Remedy> {
-    let say = |en: String, zh: String| match lang {
-        Lang::En => en,
-        Lang::Zh => zh,
-    };
-    let mut found = Vec::new();
-    if subject.in_file && !subject.key.is_empty() && !code.label().starts_with('E') {
-        let key = plain(subject.key);
-        let what = say(
-            format!("Correct the entry at {key}."),
-            format!("改正 {key} 处的条目。"),
-        );
-        found.push(Remedy::new(what, None));
-    }
-    if code != Code::R09 && code.label().starts_with('R') && subject.is_of_another_program() {
-        let what = say(
-            "See whether another program uses the same prefix: the key does not end in an address."
-                .to_owned(),
-            "看看是不是有别的程序用了同一个前缀：这个键不以地址结尾。".to_owned(),
-        );
-        found.push(Remedy::new(what, None));
-    }
-    if code == Code::P02 && subject.elsewhere {
-        let what = say(
-            "It is a private address of another network. If this host is outside of that, no rule of a firewall helps: \
-             connect the VPN, add the route or the peering that is missing, or register an address that can be dialled \
-             from here."
-                .to_owned(),
-            "这是另一个网络的私有地址。如果本机不在那个网络里，改防火墙规则没有用：连上 VPN，补上缺少的路由、对等连接，或者\
-             注册一个从这里能连上的地址。"
-                .to_owned(),
-        );
-        found.push(Remedy::new(what, None));
-    }
-    if let (Code::P12, Some(longer)) = (code, subject.longer) {
-        found.push(wait_longer(subject, longer, &say));
-    }
-    if code != Code::R13 {
-        return found;
-    }
-    if subject.was_registered {
-        found.extend(starts(lang));
-    }
-    if let Some(name) = subject.nearest.map(plain) {
-        let what = say(
-            format!("Ask for {name}, if that is meant: it is the nearest name there is."),
-            format!("如果指的是 {name}，请改用这个名字：它是现有的最接近的名字。"),
-        );
-        found.push(Remedy::new(what, None));
-    }
-    if let Some(prefix) = subject.prefix {
-        let what = say(
-            "Services stand under another prefix. Tell tidegate, in its [[registry]]:".to_owned(),
-            "服务注册在另一个前缀之下。请写进 tidegate 的 [[registry]]：".to_owned(),
-        );
-        let safe = prefix.is_empty() || place::is_safe(prefix);
-        let prefix = if safe { prefix } else { "PREFIX" };
-        let paste = Some(format!("prefix = \"{prefix}\""));
-        found.push(Remedy::new(what, paste));
-    }
-    found
-}
-
-/// Of a service of which no instance is left.
-fn starts(lang: Lang) -> [Remedy; 2] {
-    let (see, restart) = match lang {
-        Lang::En => (
-            "See whether its process runs, and start it; its log says why it stopped.",
-            "If it runs, restart it: after five failed looks its registrar has given up for good (R22), and its log says \
-             why etcd could not be reached.",
-        ),
-        Lang::Zh => (
-            "看看它的进程是否还在运行；不在就启动它，日志会写明它为什么停止。",
-            "如果还在运行，就重启它：连续五次检查失败之后，注册器就永远放弃了（R22），日志会写明当时为什么连不上 etcd。",
-        ),
-    };
-    [see, restart].map(|what| Remedy::new(what.to_owned(), None))
-}
-
-/// Where a private address of another network does not answer (P02), this host is outside of that network, or a firewall
-/// is in between. Nobody knows which: what helps with the former (R05), where no firewall's rule does, comes first.
-fn beyond_this_network(
-    code: Code,
-    subject: &Subject<'_>,
-    lang: Lang,
-) -> impl Iterator<Item = &'static &'static str> {
-    let outside = match code == Code::P02 && subject.elsewhere {
-        true => Code::R05.text(lang).remedies,
-        false => &[],
-    };
-    let is_short = |it: &&&str| it.contains("KITEX_IP_TO_REGISTRY") || it.contains("[[rewrite]]");
-    outside.iter().filter(is_short)
-}
-
-fn wait_longer(
-    subject: &Subject<'_>,
-    longer: Duration,
-    say: &dyn Fn(String, String) -> String,
-) -> Remedy {
-    let what = say(
-        "Let tidegate wait longer for a connect:".to_owned(),
-        "让 tidegate 等连接更久：".to_owned(),
-    );
-    let longer = human(longer);
-    let lines = format!("[[service]]\nname = \"SERVICE\"\nconnect_timeout = \"{longer}\"");
-    Remedy::new(what, Some(fill(&lines, subject)))
-}
-
-/// Whether a remedy may help this subject.
-fn fits(remedy: &str, subject: &Subject<'_>, place: &Place<'_>) -> bool {
-    const REGISTRAR: [&str; 5] = [
-        "KITEX_",
-        "etcd.",
-        "etcdctl",
-        "server.WithServiceAddr",
-        "server.WithRegistryInfo",
-    ];
-    if subject.in_file && REGISTRAR.iter().any(|its| remedy.contains(its)) {
-        return false;
-    }
-    if subject.is_of_another_program()
-        && ["etcdctl put", "etcdctl del"]
-            .iter()
-            .any(|it| remedy.contains(it))
-    {
-        return false;
-    }
-    if subject.was_registered {
-        return false;
-    }
-    // Another prefix is the answer only where one is known, or where nothing nearer is.
-    if (subject.prefix.is_some() || subject.nearest.is_some()) && remedy.contains("\"PREFIX\"") {
-        return false;
-    }
-    if subject.prefix.is_none()
-        && subject.nearest.is_some()
-        && remedy.contains("NewEtcdResolverWithAuth")
-    {
-        return false;
-    }
-    // Nobody of this link has an address of another network.
-    if subject.elsewhere && remedy.contains("ip neigh") {
-        return false;
-    }
-    // Who calls through tidegate already needs another of its timeouts.
-    if subject.longer.is_some() && remedy.contains("connect_timeout") {
-        return false;
-    }
-    let is_of_listening = remedy.contains("--listen-client-urls");
-    let is_of_a_firewall = !is_of_listening && remedy.contains("TCP") && remedy.contains("2379");
-    match subject.step {
-        "name" if is_of_listening || is_of_a_firewall => return false,
-        "answer" if is_of_a_firewall => return false,
-        _ => {}
-    }
-    // Kitex drops the brackets of what it registers by these, and leaves an address that nobody can read.
-    let drops_brackets = remedy.contains("KITEX_IP_TO_REGISTRY=HOST_IP\n")
-        || remedy.contains("server.WithServiceAddr") && !remedy.contains("HOST_IPV4");
-    !(drops_brackets && place.reach.is_some_and(|ip| ip.is_ipv6()))
 }
 
 /// The sentences of a remedy, each with the lines to be pasted that follow it.

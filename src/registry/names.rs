@@ -94,7 +94,8 @@ pub(super) async fn resolve_until(
         async move {
             let answer = timeout_at(until, lookup(name.clone())).await;
             let late = |_| Found::Unanswered("no answer in time".to_owned());
-            (name, answer.map(found).unwrap_or_else(late))
+            let found = answer.map_or_else(late, |it| found(&name, it));
+            (name, found)
         }
     });
     each.buffer_unordered(AT_ONCE_IN_ALL).collect().await
@@ -103,7 +104,7 @@ pub(super) async fn resolve_until(
 async fn look_up(name: &str, before: Option<Found>, lookup: &Lookup) -> Found {
     let answer = tokio::time::timeout(LOOKUP_TIMEOUT, lookup(name.to_owned())).await;
     let late = |_| Found::Unanswered(format!("no answer within {LOOKUP_TIMEOUT:?}"));
-    match (answer.map(found).unwrap_or_else(late), before) {
+    match (answer.map_or_else(late, |it| found(name, it)), before) {
         (Found::Failed(_) | Found::Unanswered(_), Some(before @ Found::Addresses(_))) => before,
         (found, _) => found,
     }
@@ -118,7 +119,7 @@ pub(super) fn unanswered(name: &str, why: &str) -> String {
     )
 }
 
-fn found(answer: io::Result<Vec<IpAddr>>) -> Found {
+fn found(name: &str, answer: io::Result<Vec<IpAddr>>) -> Found {
     match answer {
         Ok(ips) if ips.is_empty() => Found::Failed("it has no address".to_owned()),
         Ok(mut ips) => {
@@ -127,7 +128,10 @@ fn found(answer: io::Result<Vec<IpAddr>>) -> Found {
             ips.truncate(MAX_ADDRESSES);
             Found::Addresses(ips)
         }
-        Err(error) if platform::is_unanswered(&error) => Found::Unanswered(error.to_string()),
+        // Of a name without a dot, such as a container's, systemd-resolved says the same where there is none.
+        Err(error) if name.contains('.') && platform::is_unanswered(&error) => {
+            Found::Unanswered(error.to_string())
+        }
         Err(error) => Found::Failed(error.to_string()),
     }
 }
