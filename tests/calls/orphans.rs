@@ -8,7 +8,7 @@ use crate::limits::slow;
 use crate::support::proxy::{Setup, eventually, ms};
 
 /// Orphans that are waited for as long as a test needs, and connections that are kept.
-const LONG: &str = "read_deadline = \"60s\"\nidle_timeout = \"60s\"";
+pub(crate) const LONG: &str = "read_deadline = \"60s\"\nidle_timeout = \"60s\"";
 
 #[tokio::test]
 async fn a_caller_that_leaves_does_not_stop_the_handler_and_its_connection_is_used_again() {
