@@ -9,6 +9,7 @@ use scripted::{
 };
 use tokio::time::sleep;
 
+use crate::orphans::LONG;
 use crate::support::proxy::{Caller, Proxy, Setup, eventually, ms, soon};
 
 const FRAMINGS: [Framing; 2] = [Framing::TtHeader, Framing::TtHeaderFramed];
@@ -97,7 +98,9 @@ async fn no_more_than_max_in_flight_run_at_once() {
 async fn a_caller_that_leaves_with_calls_in_flight_gets_one_outcome_for_each() {
     let gate = Gate::closed();
     let server = Server::start(Act::Gate(gate.clone())).await.unwrap();
-    let proxy = Setup::new("mux-leaves", &[server.address()]).start();
+    let proxy = Setup::new("mux-leaves", &[server.address()])
+        .policy(LONG)
+        .start();
     let mut caller = by_hand(&proxy).await;
     for _ in 0..7 {
         caller.send("Echo", "x").await;

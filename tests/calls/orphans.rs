@@ -7,6 +7,9 @@ use tokio::time::sleep;
 use crate::limits::slow;
 use crate::support::proxy::{Setup, eventually, ms};
 
+/// Orphans that are waited for as long as a test needs, and connections that are kept.
+pub(crate) const LONG: &str = "read_deadline = \"60s\"\nidle_timeout = \"60s\"";
+
 #[tokio::test]
 async fn a_caller_that_leaves_does_not_stop_the_handler_and_its_connection_is_used_again() {
     for (framing, name) in Framing::ALL
@@ -15,7 +18,7 @@ async fn a_caller_that_leaves_does_not_stop_the_handler_and_its_connection_is_us
     {
         let gate = Gate::closed();
         let server = Options::script(slow(&gate)).start().await.unwrap();
-        let proxy = Setup::new(name, &[server.address()]).start();
+        let proxy = Setup::new(name, &[server.address()]).policy(LONG).start();
         let mut caller = proxy.caller(framing).await;
         caller.send("Slow", "x").await;
         eventually("in flight", || server.calls() == 1).await;
@@ -28,7 +31,10 @@ async fn a_caller_that_leaves_does_not_stop_the_handler_and_its_connection_is_us
         );
         gate.open();
         eventually("back in the pool", || proxy.pooled(server.address()) == 1).await;
-        assert_eq!(proxy.endpoint(server.address())["calls_in_flight"], 0);
+        eventually("its place is free", || {
+            proxy.endpoint(server.address())["calls_in_flight"] == 0
+        })
+        .await;
         let connections = server.seen().connections;
         proxy.still_serves().await;
         assert_eq!(
@@ -44,7 +50,9 @@ async fn a_caller_that_leaves_does_not_stop_the_handler_and_its_connection_is_us
 async fn a_caller_that_resets_its_connection_is_gone_as_well() {
     let gate = Gate::closed();
     let server = Options::script(slow(&gate)).start().await.unwrap();
-    let proxy = Setup::new("or-reset", &[server.address()]).start();
+    let proxy = Setup::new("or-reset", &[server.address()])
+        .policy(LONG)
+        .start();
     let mut caller = proxy.caller(Framing::Framed).await;
     caller.send("Slow", "x").await;
     eventually("in flight", || server.calls() == 1).await;
@@ -58,7 +66,9 @@ async fn a_caller_that_resets_its_connection_is_gone_as_well() {
 async fn a_call_answered_at_its_callers_deadline_leaves_an_orphan_too() {
     let gate = Gate::closed();
     let server = Options::script(slow(&gate)).start().await.unwrap();
-    let proxy = Setup::new("or-deadline", &[server.address()]).start();
+    let proxy = Setup::new("or-deadline", &[server.address()])
+        .policy(LONG)
+        .start();
     let header = Header::default().int(RPC_TIMEOUT, "500");
     let mut caller = proxy.caller_with(Framing::TtHeader, header).await;
     let answer = caller.call("Slow", "x").await.unwrap();
@@ -96,6 +106,7 @@ async fn an_endpoint_keeps_at_most_64_orphans() {
     let gate = Gate::closed();
     let server = Options::script(slow(&gate)).start().await.unwrap();
     let proxy = Setup::new("or-64", &[server.address()])
+        .policy(LONG)
         .policy("max_idle = 128")
         .start();
     let mut callers = Vec::new();
