@@ -5,7 +5,8 @@
 //! or a breaker turns away, it keeps the last [`UNTRIED`] beside the others, one of each outcome in 100 ms at most: they
 //! may come by the thousand. `GET /calls` shows them, each with its [`Timeline`].
 //!
-//! An ordinary call pays for this with a few marks and one comparison. An [`Entry`] takes about 350 bytes, one that
+//! An ordinary call pays for this with a few marks and two comparisons, some 12 ns (`marks` of `cargo bench --bench
+//! stack`). An [`Entry`] takes about 350 bytes, one that
 //! failed and was tried many times up to 2 KiB, so a service's never more than 450 KiB. Nothing of what a call carried
 //! is among it.
 
