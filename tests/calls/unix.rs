@@ -338,7 +338,11 @@ async fn a_registered_socket_is_used_from_when_it_is_there_and_beats_nobody_unti
         ),
         0
     );
-    assert_eq!(proxy.of("tidegate_findings", "code", "R19"), 5);
+    // They are looked for meanwhile.
+    eventually("five are not there", || {
+        proxy.of("tidegate_findings", "code", "R19") == 5
+    })
+    .await;
 
     let here = bench.addr("here");
     let instance = instance_at(&bench.path("here"), behind.address());
