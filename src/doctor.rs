@@ -83,7 +83,7 @@ pub async fn examine(
     let host = this_host(config);
     let mut places = places::open(config, &host).await?;
     for place in &mut places {
-        place.unconfigured = asked.unconfigured;
+        place.whence.unconfigured = asked.unconfigured;
     }
     let surveys = places::survey(&places, config, &asked.services);
     let (surveys, running) = tokio::join!(surveys, running);

@@ -93,7 +93,7 @@ codes! {
     P11 "another protocol answers there",
     P12 "the round trip is too long for the timeouts of its callers",
     P13 "it answers calls, but takes longer than they may",
-    E01 "etcd cannot be reached",
+    E01 "etcd, or one of its members, cannot be reached",
     E02 "etcd refuses the user, the password or the token",
     E03 "the etcd user may not read this range",
     E04 "etcd advertises a loopback address to its clients",

@@ -55,6 +55,11 @@ impl LookArgs {
                 return self.of_running(lang);
             }
             files.push(DEFAULT_FILE.into());
+            tell(say!(
+                lang,
+                "By {DEFAULT_FILE} here; --admin goes by the config of a running tidegate.",
+                "按当前目录的 {DEFAULT_FILE}；用 --admin 则按运行中的 tidegate 的配置。",
+            ));
         }
         Config::load_to_look(&files, &flags).map_err(|errors| complain(USAGE, errors))
     }

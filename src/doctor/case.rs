@@ -180,7 +180,7 @@ impl Case {
         let registered: Vec<Code> = shown.code.iter().chain(&shown.more).copied().collect();
         let lease = self.seen.leases.get(&shown.instance.key).copied();
         let lease = lease.unwrap_or_default();
-        let connect_timeout = (!place.unconfigured).then_some(self.connect_timeout);
+        let connect_timeout = (!place.whence.unconfigured).then_some(self.connect_timeout);
         let tcp = shown.dial.as_ref().and_then(DialAddr::tcp);
         let on_link = tcp.is_some_and(|it| host.is_on_link(it.ip()));
         let codes = diagnosis::findings(&Facts {

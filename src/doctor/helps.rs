@@ -25,6 +25,8 @@ pub struct Whence {
     pub in_file: bool,
     /// How the etcd is reached, where it stands in one.
     pub etcd: Option<Arc<Etcdctl>>,
+    /// It stands in no config: it was named on the command line, and callers are Kitex's own.
+    pub unconfigured: bool,
     /// What stands before the names of the services there.
     pub prefix: Option<Arc<str>>,
 }
@@ -58,6 +60,7 @@ impl<'a> About<'a> {
             in_file: self.whence.in_file,
             etcd: self.whence.etcd.as_deref(),
             own_prefix: self.whence.prefix.as_deref(),
+            unconfigured: self.whence.unconfigured,
             ..Subject::default()
         }
     }

@@ -32,8 +32,6 @@ pub struct Place {
     pub only: Option<Arc<str>>,
     /// Whoever registers there shares this host.
     pub alone: bool,
-    /// Those who call what is registered there are not known to do it by a config.
-    pub unconfigured: bool,
     /// What is to be pasted must know this of it.
     pub whence: Whence,
     /// A socket of the registry, where it has one that was found.
@@ -71,7 +69,6 @@ pub async fn open(config: &Config, host: &Host) -> Result<Vec<Place>, String> {
             prefix: None,
             only: Some(service.name.clone()),
             alone: true,
-            unconfigured: false,
             whence: Whence {
                 in_file: true,
                 ..Whence::default()
@@ -100,6 +97,7 @@ async fn open_registry(config: &config::Registry, host: &Host) -> Result<Place, 
             in_file: false,
             etcd: Some(Arc::new(etcdctl(etcd))),
             prefix: Some(etcd.prefix.as_str().into()),
+            ..Whence::default()
         },
         config::Registry::File(_) => Whence {
             in_file: true,
@@ -113,7 +111,6 @@ async fn open_registry(config: &config::Registry, host: &Host) -> Result<Place, 
         prefix,
         only: None,
         alone: registry.is_on(host) || is_named_here,
-        unconfigured: false,
         at: sockets.first().copied(),
         registry,
     })

@@ -330,6 +330,8 @@ pub struct Summary {
     pub reachable: usize,
     /// Registrations that something is wrong with.
     pub wrong: usize,
+    /// Registrations that could not be tried.
+    pub unknown: usize,
     /// Services that are not there, or have no instance.
     pub missing: usize,
     /// Other findings that are held against services or registries as a whole.
@@ -353,6 +355,7 @@ impl Report {
             services: self.services.len(),
             reachable: sum(Verdict::Reachable),
             wrong: sum(Verdict::Wrong),
+            unknown: sum(Verdict::Unknown),
             missing: self.services.iter().filter(|it| it.is_missing()).count(),
             others: self.others(),
             exit: self.exit(),

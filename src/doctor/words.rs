@@ -86,11 +86,11 @@ pub fn closing(sum: &Summary, code: Option<Code>, lang: Lang) -> String {
         services,
         reachable,
         wrong,
+        unknown,
         missing,
         others,
         exit,
     } = sum;
-    let unknown = registrations - reachable - wrong;
     let mut text = match lang {
         _ if *exit == BLIND && *registrations == 0 => say!(
             lang,
@@ -112,7 +112,7 @@ pub fn closing(sum: &Summary, code: Option<Code>, lang: Lang) -> String {
             "{services} 个服务，{registrations} 个注册：{reachable} 个可达，{wrong} 个有问题"
         ),
     };
-    if unknown > 0 {
+    if *unknown > 0 {
         text += &say!(lang, ", {unknown} unknown", "，{unknown} 个不确定");
     }
     if *missing > 0 && *registrations > 0 {

@@ -48,6 +48,8 @@ pub struct Subject<'a> {
     pub longer: Option<Duration>,
     /// Of a finding about etcd: which step failed, where that is known.
     pub step: &'a str,
+    /// The registry stands in no config: it was named on the command line.
+    pub unconfigured: bool,
     /// `R13`: it was registered, so that neither its name nor the prefix is wrong.
     pub was_registered: bool,
     /// `R13`: the nearest name there is.
@@ -122,6 +124,12 @@ pub fn remedies(code: Code, subject: &Subject<'_>, lang: Lang) -> Vec<Remedy> {
         found.sort_by_key(is_kept);
     }
     found.truncate(first(&found, MOST).len());
+    for remedy in found
+        .iter_mut()
+        .filter(|it| it.what.contains("[[registry]]"))
+    {
+        remedy.paste = remedy.paste.take().map(|lines| subject.registry(&lines));
+    }
     if let (true, Some(ip)) = (subject.here, subject.host) {
         say_where(&mut found, ip, lang);
     }
@@ -168,6 +176,20 @@ impl Subject<'_> {
             Some(_) => "PREFIX",
         };
         lines.replace(PREFIX, &format!("{own}/"))
+    }
+
+    /// The lines as part of a registry that stands in no config yet; they stay as they are where it does.
+    fn registry(&self, lines: &str) -> String {
+        let url = self.etcd.map(|etcd| etcd.endpoint.as_str());
+        match url.filter(|_| self.unconfigured) {
+            Some(url) => {
+                let url = if place::is_safe(url) { url } else { "URL" };
+                format!(
+                    "[[registry]]\nname = \"etcd\"\nkind = \"etcd\"\nendpoints = [\"{url}\"]\n{lines}"
+                )
+            }
+            None => lines.to_owned(),
+        }
     }
 
     /// The lines with what `etcdctl` is to be told of the registry's etcd.

@@ -38,7 +38,9 @@ impl Etcdctl {
                 told += &format!("{flag}='{value}' ");
             }
         }
-        told + command
+        let reader = self.user.as_deref().filter(|user| is_safe(user));
+        let granted = format!("grant-role {}", reader.unwrap_or("USER"));
+        told + &command.replace("grant-role USER", &granted)
     }
 }
 

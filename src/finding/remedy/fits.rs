@@ -25,6 +25,9 @@ pub(super) fn fits(remedy: &str, subject: &Subject<'_>, place: &Place<'_>) -> bo
         // Another prefix is the answer only where one is known, or where nothing nearer is.
         || (subject.prefix.is_some() || subject.nearest.is_some()) && has("\"PREFIX\"")
         || subject.prefix.is_none() && subject.nearest.is_some() && has("NewEtcdResolverWithAuth")
+        // The name is right where it stands under another prefix, and only the empty one is those constructors'.
+        || subject.prefix.is_some() && has("server.WithServerBasicInfo")
+        || subject.prefix.is_some_and(|it| !it.is_empty()) && has("NewEtcdResolverWithAuth")
         // Nobody of this link has an address of another network.
         || subject.elsewhere && has("ip neigh")
         // Who calls through tidegate already needs another of its timeouts.
@@ -35,7 +38,7 @@ pub(super) fn fits(remedy: &str, subject: &Subject<'_>, place: &Place<'_>) -> bo
 /// Whether it may help where this step of reaching etcd failed.
 fn fits_step(remedy: &str, step: &str) -> bool {
     let is_of_listening = remedy.contains("--listen-client-urls");
-    let is_of_a_firewall = !is_of_listening && remedy.contains("TCP") && remedy.contains("2379");
+    let is_of_a_firewall = remedy.contains("TCP");
     match step {
         "name" => !is_of_listening && !is_of_a_firewall,
         "answer" => !is_of_a_firewall,

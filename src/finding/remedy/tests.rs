@@ -446,6 +446,39 @@ fn etcdctl_is_told_whom_to_be_and_which_certificates_to_show() {
 }
 
 #[test]
+fn who_has_no_config_is_given_the_whole_registry() {
+    let etcd = Etcdctl {
+        endpoint: "http://10.0.0.9:2379".into(),
+        user: Some("tide".into()),
+        ..Etcdctl::default()
+    };
+    let subject = Subject {
+        etcd: Some(&etcd),
+        own_prefix: Some("kitex/registry-etcd"),
+        prefix: Some("dev/kitex"),
+        unconfigured: true,
+        ..subject()
+    };
+    for code in [Code::R13, Code::E02] {
+        let lines = &pasted(code, &subject)[0];
+        let text =
+            format!("{lines}\n[[listener]]\nname='l'\nlisten='127.0.0.1:18890'\nservice='s'\n");
+        let config = Config::from_str("pasted", &text.replace("${ETCD_PASSWORD}", "x"));
+        assert_eq!(config.unwrap().registries.len(), 1, "{lines}");
+    }
+    let all = remedies(Code::R13, &subject, Lang::En);
+    assert!(all.iter().all(|it| !it.what.contains("Correct the name")));
+    assert!(!format!("{all:?}").contains("WithAuth"), "{all:#?}");
+    let configured = Subject {
+        unconfigured: false,
+        ..subject
+    };
+    assert_eq!(pasted(Code::R13, &configured)[0], "prefix = \"dev/kitex\"");
+    let granted = &pasted(Code::E03, &subject)[1];
+    assert!(granted.ends_with("user grant-role tide ROLE"), "{granted}");
+}
+
+#[test]
 fn this_hosts_own_address_is_said_to_be_it() {
     let subject = Subject {
         here: true,

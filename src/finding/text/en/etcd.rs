@@ -8,11 +8,11 @@ pub(in crate::finding) const E01: Text = Text {
             with what it read last. By hand:\n\
             \tetcdctl --endpoints='URL' endpoint health",
     remedies: &[
-        "Correct the endpoints of the [[registry]], http:// or https:// with it.",
+        "Correct --etcd, or the endpoints of the [[registry]]: http:// or https:// stands before the host.",
         "See whether etcd runs, and whether it listens for others: a member started without flags listens on 127.0.0.1 \
          only.\n\
-         \tetcd --listen-client-urls=http://0.0.0.0:2379 --advertise-client-urls=http://HOST_IP:2379",
-        "Let the firewall or the security group of etcd's host take inbound TCP on port 2379 from this host's address.",
+         \tetcd --listen-client-urls=http://0.0.0.0:PORT --advertise-client-urls=http://HOST_IP:PORT",
+        "Let the firewall or the security group of etcd's host take inbound TCP on port PORT from this host's address.",
     ],
 };
 
@@ -33,8 +33,13 @@ pub(in crate::finding) const E03: Text = Text {
     cause: Code::E03.cause(),
     proof: "etcd answered `permission denied`. By hand:\n\
             \tetcdctl user get USER --detail",
-    remedies: &["Grant the reading, of one service or of all:\n\
-                 \tetcdctl role grant-permission ROLE --prefix=true read 'KEY'"],
+    remedies: &[
+        "Grant the reading, of one service or of all, to a role that the user has:\n\
+         \tetcdctl role grant-permission ROLE --prefix=true read 'KEY'",
+        "Where it has none yet:\n\
+         \tetcdctl role add ROLE\n\
+         \tetcdctl user grant-role USER ROLE",
+    ],
 };
 
 pub(in crate::finding) const E04: Text = Text {

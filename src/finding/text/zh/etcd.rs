@@ -3,14 +3,14 @@
 use crate::finding::Text;
 
 pub(in crate::finding) const E01: Text = Text {
-    cause: "连不上 etcd",
+    cause: "连不上 etcd，或者它的某个成员",
     proof: "会指明是哪一步失败：名字、路由、端口，还是应答。运行中的 tidegate 会沿用最后一次读到的实例。手工查看：\n\
             \tetcdctl --endpoints='URL' endpoint health",
     remedies: &[
-        "改正 [[registry]] 的 endpoints，要带上 http:// 或 https://。",
+        "改正 --etcd，或者 [[registry]] 的 endpoints，要带上 http:// 或 https://。",
         "检查 etcd 是否在运行，是否监听别人能连上的地址：不带参数启动的成员只监听 127.0.0.1。\n\
-         \tetcd --listen-client-urls=http://0.0.0.0:2379 --advertise-client-urls=http://HOST_IP:2379",
-        "在 etcd 主机的防火墙或安全组里，允许本机地址以 TCP 入站访问端口 2379。",
+         \tetcd --listen-client-urls=http://0.0.0.0:PORT --advertise-client-urls=http://HOST_IP:PORT",
+        "在 etcd 主机的防火墙或安全组里，允许本机地址以 TCP 入站访问端口 PORT。",
     ],
 };
 
@@ -30,8 +30,13 @@ pub(in crate::finding) const E03: Text = Text {
     cause: "etcd 用户无权读取该范围",
     proof: "etcd 回答 `permission denied`。手工查看：\n\
             \tetcdctl user get USER --detail",
-    remedies: &["授予读取权限，可以只给一个服务，也可以给全部：\n\
-                 \tetcdctl role grant-permission ROLE --prefix=true read 'KEY'"],
+    remedies: &[
+        "把读取权限授给这个用户的某个角色，可以只给一个服务，也可以给全部：\n\
+         \tetcdctl role grant-permission ROLE --prefix=true read 'KEY'",
+        "如果它还没有角色：\n\
+         \tetcdctl role add ROLE\n\
+         \tetcdctl user grant-role USER ROLE",
+    ],
 };
 
 pub(in crate::finding) const E04: Text = Text {
