@@ -216,11 +216,14 @@ fn lease(lease: Lease) -> Option<LeaseJson> {
 
 impl Serialize for Summary {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut out = to.serialize_struct("Summary", 5)?;
+        let mut out = to.serialize_struct("Summary", 8)?;
         out.serialize_field("registrations", &self.registrations)?;
         out.serialize_field("services", &self.services)?;
         out.serialize_field("reachable", &self.reachable)?;
         out.serialize_field("wrong", &self.wrong)?;
+        out.serialize_field("unknown", &self.unknown)?;
+        out.serialize_field("missing", &self.missing)?;
+        out.serialize_field("others", &self.others)?;
         out.serialize_field("exit", &self.exit)?;
         out.end()
     }

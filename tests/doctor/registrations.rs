@@ -33,6 +33,8 @@ async fn a_loopback_address_where_nobody_listens_is_wrong_and_one_where_somebody
     let sum = &report["summary"];
     let counts = ["registrations", "services", "reachable", "wrong", "exit"].map(|it| &sum[it]);
     assert_eq!(counts, [2, 1, 1, 1, 1], "{report:#}");
+    let others = ["unknown", "missing", "others"].map(|it| &sum[it]);
+    assert_eq!(others, [0, 0, 0], "{report:#}");
     assert_eq!(server.calls(), 0);
 }
 
