@@ -19,6 +19,7 @@ use crate::budget::Budget;
 use crate::config::{HealthCheck, Policy};
 use crate::diagnosis::Origin;
 use crate::endpoint::{Endpoint, EndpointSet, Member, Tags, Waiters};
+use crate::finding::{Code, plain};
 use crate::health::success_rate::Judgement;
 use crate::health::{Peers, State};
 use crate::metrics::ServiceMetrics;
@@ -65,6 +66,12 @@ pub enum Knowledge {
     Read(Option<Arc<str>>),
     /// It was read, and nothing of the name is there.
     Nothing,
+}
+
+/// `nothing is registered (R13); see tidegate doctor item`.
+fn nothing_registered(service: &str) -> String {
+    let (code, service) = (Code::R13, plain(service));
+    format!("nothing is registered ({code}); see tidegate doctor {service}")
 }
 
 /// Asked for what keeps a registry from being read.
@@ -271,7 +278,7 @@ impl Cluster {
     pub fn why_none(&self) -> Option<Arc<str>> {
         match &*self.known.borrow() {
             Knowledge::Read(why) => return why.clone(),
-            Knowledge::Nothing => return Some("nothing is registered".into()),
+            Knowledge::Nothing => return Some(nothing_registered(&self.name).into()),
             Knowledge::Unread => {}
         }
         let trouble = self.trouble.lock().as_ref().and_then(|ask| ask());

@@ -125,6 +125,10 @@ const NAMED: usize = 5;
 /// One line for a service at the start.
 fn say_service(followed: &Followed) {
     let members = followed.members.load();
+    if members.is_nothing() {
+        // The log says so already, with what helps.
+        return;
+    }
     let source = match &followed.source {
         Source::Registry(name) => format!("registry {name}"),
         Source::Static(_) => "the config".to_owned(),
@@ -145,8 +149,7 @@ fn say_service(followed: &Followed) {
         .collect();
     let addresses = match (addresses.as_slice(), members.known) {
         ([], false) => "not read yet".to_owned(),
-        ([], true) => unreadable(&followed.cluster.name, &members)
-            .unwrap_or_else(|| "nothing is registered".to_owned()),
+        ([], true) => unreadable(&followed.cluster.name, &members).unwrap_or_default(),
         (some, _) => some.join(", "),
     };
     let addresses = match members.shown.len() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Cluster;
+use super::{Cluster, Knowledge};
 use crate::diagnosis::{Closed, IDLE, Life, News, answers_there, code_of, phrase};
 use crate::endpoint::{Endpoint, Member};
 use crate::finding::Code;
@@ -197,10 +197,13 @@ impl Cluster {
         );
     }
 
-    /// How many addresses show each finding now, by their registration or by what was seen there. A registration's notes
-    /// are no findings: nobody has to change anything.
+    /// How many addresses show each finding now, by their registration or by what was seen there; that nothing is
+    /// registered counts as one. A registration's notes are no findings: nobody has to change anything.
     fn count_findings(&self) {
         let mut counts = self.registered.lock().clone();
+        if matches!(&*self.known.borrow(), Knowledge::Nothing) {
+            counts.insert(Code::R13, 1);
+        }
         for Member { endpoint, .. } in &self.set.load().all {
             let origin = endpoint.watch.origin();
             if origin.lost {

@@ -123,7 +123,10 @@ async fn an_empty_service_says_why_and_is_unknown_only_where_nothing_is_register
     assert!(!cluster.is_unknown());
     cluster.apply(Vec::new(), Knowledge::Nothing);
     assert!(cluster.is_unknown());
-    assert_eq!(&*cluster.why_none().unwrap(), "nothing is registered");
+    assert_eq!(
+        &*cluster.why_none().unwrap(),
+        "nothing is registered (R13); see tidegate doctor item"
+    );
 }
 
 fn policy(table: &str) -> Arc<Policy> {

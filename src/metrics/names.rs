@@ -170,7 +170,8 @@ table! {
     HEALTH_CHECKS = counter("tidegate_health_checks_total", &["service", "result"],
         "Active health checks of instances, by result: pass or fail.");
     FINDINGS = gauge("tidegate_findings", &["service", "code"],
-        "Addresses that show a finding now, by its code (`R…`, `P…`; not `R10` and `R11`); docs/findings.md lists the codes.");
+        "Addresses that show a finding now, by its code (`R…`, `P…`; not `R10` and `R11`); R13 is 1 while nothing is \
+         registered. docs/findings.md lists the codes.");
     REGISTRY_UP = gauge("tidegate_registry_up", &["registry"],
         "1 while the registry answers, else 0; the last good set of endpoints stays either way.");
     REGISTRY_LAST_SYNC = gauge("tidegate_registry_last_sync_timestamp_seconds", &["registry"],

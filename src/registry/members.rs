@@ -195,3 +195,12 @@ pub struct Members {
     /// How many entries could not be read.
     pub unreadable: usize,
 }
+
+impl Members {
+    /// Whether the registry was read, and nothing of the name is there, readable or not: [`Code::R13`].
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        let is_empty = self.list.is_empty() && self.shown.is_empty() && self.unreadable == 0;
+        is_empty && self.known && self.denied.is_none()
+    }
+}

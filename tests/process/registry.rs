@@ -91,7 +91,7 @@ async fn what_etcdctl_puts_is_served_and_what_it_deletes_gets_no_further_call() 
         panic!("nothing is registered")
     };
     assert!(
-        said.contains("item") && said.contains("nothing is registered"),
+        said.contains("nothing is registered (R13); see tidegate doctor item;"),
         "{said}"
     );
 

@@ -23,18 +23,25 @@ fn one(addr: &str, origin: Origin) -> (Arc<Cluster>, Arc<Endpoint>) {
         Err(_) => DialAddr::Unix(std::path::Path::new(addr).into()),
     };
     let dial = Dial {
-        addr: addr.clone(),
-        weight: 1,
-        revision: 1,
-        tags: Default::default(),
-        here: false,
         origin: Arc::new(origin),
+        ..dial(&addr)
     };
     cluster.apply(vec![dial], Knowledge::Read(None));
     let endpoint = cluster.endpoint(&addr).unwrap();
     // Nothing here looks for itself.
     assert!(endpoint.watch.take_probe(Instant::now()));
     (cluster, endpoint)
+}
+
+fn dial(addr: &DialAddr) -> Dial {
+    Dial {
+        addr: addr.clone(),
+        weight: 1,
+        revision: 1,
+        tags: Default::default(),
+        here: false,
+        origin: Arc::default(),
+    }
 }
 
 fn registered(class: Class, code: Code, alone: bool) -> Origin {
@@ -283,6 +290,21 @@ async fn what_is_registered_no_more_leaves_the_count_at_once_though_it_is_kept()
     cluster.apply(vec![dial], Knowledge::Read(None));
     cluster.set_registered_findings(Registered::new());
     assert_eq!(counted(&cluster, Code::P01), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_with_nothing_registered_counts_until_something_is() {
+    let (cluster, endpoint) = one("10.1.2.3:8888", Origin::default());
+    for (dials, known, n) in [
+        (vec![], Knowledge::Nothing, 1),
+        (vec![], Knowledge::Read(Some("refused".into())), 0),
+        (vec![], Knowledge::Nothing, 1),
+        (vec![dial(&endpoint.addr)], Knowledge::Read(None), 0),
+    ] {
+        cluster.apply(dials, known);
+        cluster.set_registered_findings(Registered::new());
+        assert_eq!(counted(&cluster, Code::R13), n);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -23,6 +23,8 @@ pub(super) struct Announcer {
     addresses: HashMap<String, Vec<Said>>,
     /// Whether anything could be used when that was last looked at.
     served: bool,
+    /// Whether nothing at all was registered then.
+    nothing: bool,
     skipped: HashMap<String, Code>,
 }
 
@@ -32,6 +34,7 @@ impl Announcer {
             service,
             addresses: HashMap::new(),
             served: false,
+            nothing: false,
             skipped: HashMap::new(),
         }
     }
@@ -74,8 +77,8 @@ impl Announcer {
             tracing::info!(service = %self.service, "and {more} more registered addresses; /services lists all");
         }
         self.say_gone(&seen);
-        self.addresses = seen;
-        self.say_whether_served(members);
+        let before = std::mem::replace(&mut self.addresses, seen);
+        self.say_whether_served(members, !before.is_empty());
     }
 
     /// Says which addresses are there no more.
@@ -96,13 +99,34 @@ impl Announcer {
         tracing::warn!(%service, endpoint.addr = %address, "{}", shown.why);
     }
 
-    /// Says when a service comes to have nothing that can be used.
-    fn say_whether_served(&mut self, members: &Members) {
-        let served = !members.list.is_empty();
-        if self.served && !served {
+    /// Says when a service comes to have nothing that can be used, or has nothing registered at all; `had_any`: something
+    /// was registered before.
+    fn say_whether_served(&mut self, members: &Members, had_any: bool) {
+        let (served, nothing) = (!members.list.is_empty(), members.is_nothing());
+        if nothing && !self.nothing {
+            self.say_nothing(had_any);
+        } else if self.served && !served {
             tracing::warn!(service = %self.service, "nothing that can be used is registered any more");
         }
-        self.served = served;
+        (self.served, self.nothing) = (served, nothing);
+    }
+
+    /// Says that nothing is registered. Where something was, its name and its prefix are right.
+    fn say_nothing(&self, had_any: bool) {
+        let (service, code) = (plain(&self.service), Code::R13);
+        if had_any {
+            tracing::warn!(
+                service = %self.service, %code,
+                "nothing is registered any more: its instances are gone; start one, or see in its log why it stopped or \
+                 gave up registering; see tidegate doctor {service}"
+            );
+        } else {
+            let (cause, remedy) = (code.cause(), code.remedy_at("", ""));
+            tracing::warn!(
+                service = %self.service, %code,
+                "nothing is registered: {cause}; {remedy}; see tidegate doctor {service}"
+            );
+        }
     }
 
     /// Says what could not be read.

@@ -118,7 +118,44 @@ fn an_address_that_goes_is_said_and_so_is_a_service_with_nothing_left() {
         "{said:?}"
     );
     assert!(
-        said[1][1].contains("WARN") && said[1][1].contains("nothing that can be used"),
+        said[1][1].contains("WARN")
+            && said[1][1].contains("nothing is registered any more: its instances are gone")
+            && said[1][1].contains("code=R13"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn a_service_with_nothing_registered_is_told_once_with_what_helps_and_again_when_it_becomes_so() {
+    let unreadable = Members {
+        unreadable: 1,
+        ..members(vec![])
+    };
+    let unusable = shown("127.0.0.1:1", Some(Code::R02), false);
+    let said = lines(&[
+        Members::default(),
+        unreadable,
+        members(vec![]),
+        members(vec![]),
+        members(vec![unusable]),
+        members(vec![]),
+    ]);
+    let none: [&str; 0] = [];
+    assert_eq!(said[0], none);
+    assert_eq!(said[1], none);
+    assert_eq!(said[2].len(), 1);
+    for part in [
+        "WARN",
+        "nothing is registered: the wrong prefix, no such service, or its instances are gone",
+        "correct the name",
+        "see tidegate doctor item",
+        "code=R13",
+    ] {
+        assert!(said[2][0].contains(part), "{said:?}");
+    }
+    assert_eq!(said[3], none);
+    assert!(
+        said[5].iter().any(|line| line.contains("any more")),
         "{said:?}"
     );
 }
