@@ -79,10 +79,13 @@ pub fn findings(facts: &Facts<'_>) -> Vec<Code> {
     let connect = facts.seen.map(|seen| &seen.connect);
     let fails = connect.is_none_or(|it| !matches!(it, Connect::Open(_) | Connect::Ours(_)));
     let is_gone = matches!(connect, Some(Connect::Refused(_) | Connect::NoSocket(_)));
-    let mut found = Vec::new();
-    if facts.lease.is_unrenewed() {
-        found.push(if is_gone { Code::R21 } else { Code::R12 });
-    }
+    // A refusal by another host than the one that is meant says nothing about the process.
+    let is_misplaced = is_misplaced(facts);
+    let lease = facts.lease.is_unrenewed().then_some(match is_gone {
+        true if !is_misplaced => Code::R21,
+        _ => Code::R12,
+    });
+    let mut found: Vec<Code> = lease.filter(|_| !is_misplaced).into_iter().collect();
     let accused = on_a_bridge(facts).iter().chain(facts.registered);
     let accused = accused.filter(|code| accuses(**code, facts, fails));
     // On a lone host a loopback address is what people use: that nobody is there comes first.
@@ -90,6 +93,7 @@ pub fn findings(facts: &Facts<'_>) -> Vec<Code> {
     let (later, first): (Vec<Code>, Vec<Code>) =
         accused.partition(|code| code.is_note() || facts.alone && is_of_this_host(**code));
     found.extend(first);
+    found.extend(lease.filter(|_| is_misplaced));
     found.extend(
         facts
             .seen
@@ -133,6 +137,12 @@ fn on_a_bridge(facts: &Facts<'_>) -> &'static [Code] {
         true => &[Code::R04],
         false => &[],
     }
+}
+
+/// Whether the address means another host on every host that reads it, and not just this one shares the registry.
+fn is_misplaced(facts: &Facts<'_>) -> bool {
+    let is_read_off = facts.registered.iter().copied().any(means_another_host);
+    !facts.alone && (is_read_off || !on_a_bridge(facts).is_empty())
 }
 
 /// Whether a server answers there that is none of RPC.

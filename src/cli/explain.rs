@@ -110,7 +110,7 @@ fn words(lang: Lang) -> &'static Words {
             remedies: "What helps",
             more: "tidegate explain R02 says more.",
             note: "Worth knowing; nothing that must be changed.",
-            to_fill_in: "Words in capitals, such as HOST_IP, are to be filled in; tidegate doctor does that.",
+            to_fill_in: "Words in capitals, such as HOST_IP, are to be filled in; tidegate doctor does that where it knows them.",
         },
         Lang::Zh => &Words {
             groups: [('R', "注册的内容"), ('P', "那里的应答"), ('E', "etcd")],
@@ -118,7 +118,7 @@ fn words(lang: Lang) -> &'static Words {
             remedies: "如何解决",
             more: "tidegate explain R02 会说得更详细。",
             note: "仅供了解，不必改动。",
-            to_fill_in: "大写的词（如 HOST_IP）需要自己填；tidegate doctor 会替你填好。",
+            to_fill_in: "大写的词（如 HOST_IP）需要自己填；tidegate doctor 会把它知道的填好。",
         },
     }
 }

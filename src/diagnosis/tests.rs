@@ -125,6 +125,29 @@ fn half_a_lease_gone_is_a_missed_renewal_and_says_what_has_become_of_the_process
 }
 
 #[test]
+fn a_refusal_by_this_host_says_nothing_about_the_process_of_another() {
+    let refused = seen(REFUSED);
+    let of = |class, registered: &[Code], alone| {
+        findings(&Facts {
+            lease: held(60, 20),
+            on_link: class == Class::ContainerNetwork,
+            alone,
+            ..facts(class, registered, &refused)
+        })
+    };
+    for code in [Code::R02, Code::R03, Code::R17] {
+        let codes = of(Class::Loopback, &[code], false);
+        assert_eq!(codes, [code, Code::R12, Code::P01]);
+        let codes = of(Class::Loopback, &[code], true);
+        assert_eq!(codes, [Code::R21, Code::P01, code]);
+    }
+    let bridge = of(Class::ContainerNetwork, &[], false);
+    assert_eq!(bridge, [Code::R04, Code::R12, Code::P01]);
+    let bridge = of(Class::ContainerNetwork, &[], true);
+    assert_eq!(bridge, [Code::R21, Code::P01, Code::R04]);
+}
+
+#[test]
 fn what_is_out_of_reach_is_not_said_to_have_stopped() {
     for (connect, code) in [
         (Connect::TimedOut(Duration::from_secs(1)), Code::P02),

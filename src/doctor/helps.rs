@@ -112,11 +112,24 @@ impl<'a> About<'a> {
             here: !of_key,
             no_lease: entry.lease == Lease::None,
             elsewhere: is_of_another_network(entry.shown.dialled_class(), entry.on_link),
+            rule: entry
+                .shown
+                .rewritten
+                .as_ref()
+                .map(|it| &*it.rule)
+                .filter(|_| is_of_what_is_dialled(code)),
             longer: entry.connect_timeout.and_then(|_| longer(entry)),
             ..self.subject()
         };
         remedies(code, &subject, lang)
     }
+}
+
+/// Whether it is a finding of the address that is dialled, or says that another server may be meant: where a rule leads
+/// there, that may be wrong.
+fn is_of_what_is_dialled(code: Code) -> bool {
+    use Code::{P01, P02, P03, P04, P05, P06, P08, P11};
+    code.is_of_the_address() || matches!(code, P01 | P02 | P03 | P04 | P05 | P06 | P08 | P11)
 }
 
 /// Twice what the connect took, in tenths of a second.

@@ -16,6 +16,7 @@ mod place;
 mod tests;
 
 pub use etcdctl::Etcdctl;
+pub(crate) use place::has_a_name_of_its_own;
 
 /// The most that are given for one finding.
 const MOST: usize = 5;
@@ -46,6 +47,8 @@ pub struct Subject<'a> {
     pub elsewhere: bool,
     /// `P12`, where a config says how long a connect may take: what it would have to say.
     pub longer: Option<Duration>,
+    /// The `[[rewrite]]` rule that leads to what the finding is of, in words that say where it stands.
+    pub rule: Option<&'a str>,
     /// Of a finding about etcd: which step failed, where that is known.
     pub step: &'a str,
     /// The registry stands in no config: it was named on the command line.

@@ -10,7 +10,7 @@ mod tests;
 
 impl Code {
     /// Whether it is about the address itself, so that a rule which makes another of it is what can be changed.
-    pub(super) fn is_of_the_address(self) -> bool {
+    pub(crate) fn is_of_the_address(self) -> bool {
         use Code::{R01, R02, R03, R04, R05, R06, R14, R16, R17, R18};
         matches!(
             self,
@@ -29,6 +29,7 @@ impl Code {
         let (shown, at) = (brief(address), brief(key));
         match self {
             Code::R01 | Code::R02 | Code::R03 => register_reachable(address),
+            Code::R17 if !remedy::has_a_name_of_its_own(address) => register_reachable(address),
             Code::R04 => format!(
                 "join the container network of {shown}, or publish the container's port and {}",
                 register_reachable(address)

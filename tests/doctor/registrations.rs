@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
-use crate::ask::{PREFIX, codes, doctor, instances, run_command, whole};
+use crate::ask::{PREFIX, codes, doctor, instances, run, run_command, whole};
 use crate::etcd::Etcd;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -255,4 +255,36 @@ async fn a_loopback_address_that_is_registered_no_more_may_have_been_another_hos
     let (code, report) = doctor(&etcd, &["item"]).await;
     assert_eq!(code, 0, "{report:#}");
     assert_eq!(whole(&report["services"][0]), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_a_rule_leads_is_corrected_in_the_rule() {
+    let etcd = Etcd::start().await;
+    etcd.register_for(PREFIX, "item", "10.99.0.1:8890", 60)
+        .await;
+    let folder = tempfile::tempdir().unwrap();
+    let write = |host: &str| {
+        let config = format!(
+            "[[registry]]\nname = 'main'\nkind = 'etcd'\nendpoints = ['{}']\n\
+             [[rewrite]]\nservice = 'item'\nhost = '{host}'\n",
+            etcd.url()
+        );
+        std::fs::write(folder.path().join("t.toml"), config).unwrap();
+    };
+    write("no-such-host.invalid");
+    let answer = run(&folder, &["doctor", "-c", "t.toml", "--json"]).await;
+    let report = answer.json();
+    assert_eq!(codes(&report, "10.99.0.1:8890"), ["R17"], "{report:#}");
+    let all = instances(&report);
+    let remedies = all[0]["remedies"].as_array().unwrap();
+    let [first] = &remedies[..] else {
+        panic!("{remedies:#?}");
+    };
+    let what = first["what"].as_str().unwrap();
+    assert!(what.contains("rewrite t.toml:5"), "{first}");
+    write("HOST_IP");
+    let answer = run(&folder, &["check", "-c", "t.toml"]).await;
+    assert_eq!(answer.code, 1, "{answer:?}");
+    assert!(answer.err.contains("t.toml:7:8"), "{answer:?}");
+    assert!(answer.err.contains("it is to be filled in"), "{answer:?}");
 }

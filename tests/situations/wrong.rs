@@ -294,10 +294,14 @@ fn a_lease_that_is_not_renewed_and_what_it_leaves_behind_are_told_apart() {
             lab.register_unrenewed("alive", "10.77.0.1:8830").await;
             // What SetFixedAddress leaves after a graceful stop: the port is closed, the key stays.
             let lease = lab.register_unrenewed("stopped", "10.77.0.1:8831").await;
+            // Refused here, where nobody knows how the server on another host fares.
+            let astray = lab.register_unrenewed("astray", "127.0.0.1:8832").await;
             lab.wait_for_half(lease).await;
-            let told = lab.doctor(&["alive", "stopped"]).await;
+            lab.wait_for_half(astray).await;
+            let told = lab.doctor(&["alive", "stopped", "astray"]).await;
             assert_eq!(told.codes("alive"), ["R12"], "{:#}", told.json);
             assert_eq!(told.codes("stopped"), ["R21", "P01"]);
+            assert_eq!(told.codes("astray"), ["R02", "R12", "P01"]);
         },
     );
 }

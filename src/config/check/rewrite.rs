@@ -102,7 +102,13 @@ fn host(table: &mut Section<'_>) -> Option<NewHost> {
     None
 }
 
+/// Words of a rule as remedies give it.
+const TO_FILL_IN: [&str; 4] = ["HOST_IP", "HOST_IPV4", "HOST_IP:PORT", "PORT"];
+
 fn why_no_name(text: Text<'_>) -> Option<Cow<'static, str>> {
+    if TO_FILL_IN.contains(&text.text) {
+        return Some("it is to be filled in: where the instance can be dialled from here".into());
+    }
     if text.text.parse::<SocketAddr>().is_ok() {
         return Some("the port is a key of its own: `port`".into());
     }

@@ -1,7 +1,7 @@
 //! Which of a finding's remedies may help a subject.
 
 use super::Subject;
-use super::place::Place;
+use super::place::{Place, has_a_name_of_its_own};
 
 /// What is of Kitex's registrar, or of etcd's.
 const REGISTRAR: [&str; 5] = [
@@ -14,12 +14,18 @@ const REGISTRAR: [&str; 5] = [
 /// What changes an entry.
 const CHANGES: [&str; 2] = ["etcdctl put", "etcdctl del"];
 
+/// Gives a host name an address.
+const NAMES: &str = "\n\tHOST_IP HOST";
+
 /// Whether a remedy may help this subject.
 pub(super) fn fits(remedy: &str, subject: &Subject<'_>, place: &Place<'_>) -> bool {
     let has = |word: &str| remedy.contains(word);
     let any = |words: &[&str]| words.iter().any(|it| has(it));
     let is_wrong = subject.in_file && any(&REGISTRAR)
         || subject.is_of_another_program() && any(&CHANGES)
+        // What is registered is not what is dialled.
+        || subject.rule.is_some() && (any(&REGISTRAR) || has("[[rewrite]]") || has(NAMES))
+        || has(NAMES) && !subject.address.is_empty() && !has_a_name_of_its_own(subject.address)
         // Neither its name nor the prefix is wrong.
         || subject.was_registered
         // Another prefix is the answer only where one is known, or where nothing nearer is.

@@ -11,7 +11,12 @@ pub(super) fn particular(code: Code, subject: &Subject<'_>, lang: Lang) -> Vec<R
     let is_of_etcd = code.label().starts_with('E');
     let is_of_a_registration = code.label().starts_with('R');
     let mut found = Vec::new();
-    if subject.in_file && !subject.key.is_empty() && !is_of_etcd {
+    found.extend(
+        subject
+            .rule
+            .map(|rule| correct_rule(rule, is_of_a_registration, lang)),
+    );
+    if subject.in_file && subject.rule.is_none() && !subject.key.is_empty() && !is_of_etcd {
         found.push(correct(subject, lang));
     }
     if code != Code::R09 && is_of_a_registration && subject.is_of_another_program() {
@@ -46,6 +51,18 @@ pub(super) fn beyond_this_network(
     };
     let is_short = |it: &&&str| it.contains("KITEX_IP_TO_REGISTRY") || it.contains("[[rewrite]]");
     outside.iter().filter(is_short)
+}
+
+/// Of a finding about the address, the rule is wrong; what answers there, or does not, may be as well.
+fn correct_rule(rule: &str, is_wrong: bool, lang: Lang) -> Remedy {
+    let rule = plain(rule);
+    let what = match (lang, is_wrong) {
+        (Lang::En, true) => format!("Correct the rule that leads there: {rule}."),
+        (Lang::En, false) => format!("Correct the rule that leads there, if it is wrong: {rule}."),
+        (Lang::Zh, true) => format!("改正把地址指到那里的规则：{rule}。"),
+        (Lang::Zh, false) => format!("如果把地址指到那里的规则不对，就改正它：{rule}。"),
+    };
+    Remedy::new(what, None)
 }
 
 fn correct(subject: &Subject<'_>, lang: Lang) -> Remedy {

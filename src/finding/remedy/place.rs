@@ -104,6 +104,30 @@ pub(super) fn ends_in_address(key: &str, registered: &str) -> bool {
     matches!(host_and_port(last), (Some(_), Some(_))) || is_registered()
 }
 
+/// What a host calls itself, and nobody else.
+const OWN: [&str; 5] = [
+    "localhost",
+    "localhost4",
+    "localhost6",
+    "ip6-localhost",
+    "ip6-loopback",
+];
+
+/// Whether the address begins with a host name that DNS or /etc/hosts may give to another host: one for localhost would
+/// break this host.
+pub(crate) fn has_a_name_of_its_own(address: &str) -> bool {
+    let (Some(name), Some(_)) = host_and_port(address) else {
+        return false;
+    };
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    let is_label = |label: &str| {
+        let is_of_it = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+        !label.is_empty() && label.chars().all(is_of_it) && !OWN.contains(&label)
+    };
+    let is_number = |label: &str| label.bytes().all(|it| it.is_ascii_digit());
+    name.split('.').all(is_label) && !name.rsplit('.').next().is_none_or(is_number)
+}
+
 /// Of `HOST:PORT`, `[IPV6]:PORT`, or a URL.
 fn host_and_port(address: &str) -> (Option<&str>, Option<u16>) {
     let address = address.split_once("://").map_or(address, |(_, rest)| rest);

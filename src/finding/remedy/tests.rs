@@ -278,11 +278,10 @@ fn nothing_that_means_something_to_a_shell_or_a_program_is_pasted() {
             own_prefix: Some("\""),
             ..Subject::default()
         };
-        assert_eq!(
-            pasted(*code, &subject),
-            pasted(*code, &harmless),
-            "{code} {text}"
-        );
+        let mut harmless = pasted(*code, &harmless);
+        // What is no host name is given no address.
+        harmless.retain(|it| it != "HOST_IP HOST");
+        assert_eq!(pasted(*code, &subject), harmless, "{code} {text}");
         for remedy in remedies(*code, &subject, Lang::Zh) {
             assert_eq!(plain(&remedy.what), remedy.what, "{code} {text}");
         }
@@ -523,6 +522,59 @@ fn a_name_that_does_not_resolve_is_told_nothing_of_firewalls() {
             ..subject
         };
         assert_eq!(remedies(Code::E01, &port, lang).len(), 3);
+    }
+}
+
+#[test]
+fn no_name_of_this_host_itself_is_given_to_another() {
+    for (address, is_given) in [
+        ("item.local:8890", true),
+        ("item-1:8890", true),
+        ("localhost:8890", false),
+        ("LocalHost.:8890", false),
+        ("app.localhost:8890", false),
+        ("localhost.localdomain:8890", false),
+        ("ip6-localhost:8890", false),
+        ("10.0.0.7:8890", false),
+        ("[fd00::7]:8890", false),
+        ("10.0.0.300:8890", false),
+        (":8890", false),
+    ] {
+        let subject = Subject {
+            address,
+            ..subject()
+        };
+        for lang in LANGS {
+            let all = remedies(Code::R17, &subject, lang);
+            let mut pasted = all.iter().filter_map(|it| it.paste.as_deref());
+            let is_it = |it: &str| it.starts_with("10.0.3.7 ");
+            assert_eq!(pasted.any(is_it), is_given, "{address}: {all:#?}");
+        }
+        let logged = Code::R17.remedy_at(address, "key");
+        assert_eq!(logged.contains("/etc/hosts"), is_given, "{logged}");
+    }
+}
+
+#[test]
+fn where_a_rule_leads_there_it_is_corrected_and_not_the_registration() {
+    for in_file in [false, true] {
+        let ruled = Subject {
+            rule: Some("rewrite b1.toml:15"),
+            in_file,
+            ..subject()
+        };
+        for (code, lang) in [Code::R02, Code::R04, Code::R17, Code::P01, Code::P02]
+            .into_iter()
+            .flat_map(|code| LANGS.map(|lang| (code, lang)))
+        {
+            let all = remedies(code, &ruled, lang);
+            assert!(all[0].what.contains("rewrite b1.toml:15"), "{all:#?}");
+            let pasted: Vec<&str> = all.iter().filter_map(|it| it.paste.as_deref()).collect();
+            let pasted = pasted.join("\n");
+            for word in ["KITEX_", "server.", "etcd", "[[rewrite]]", "10.0.3.7 "] {
+                assert!(!pasted.contains(word), "{code} {word}: {pasted}");
+            }
+        }
     }
 }
 

@@ -123,6 +123,14 @@ fn what_is_wrong_with_a_rule_is_refused_at_its_place() {
             6,
             "neither an IP address nor a host name",
         ),
+        ("service='*'\nhost='HOST_IP'", 3, 6, "it is to be filled in"),
+        (
+            "service='*'\nhost='HOST_IPV4'",
+            3,
+            6,
+            "it is to be filled in",
+        ),
+        ("service='*'\nhost='PORT'", 3, 6, "it is to be filled in"),
         ("service='*'\nhost='a b'", 3, 6, "a host name has letters"),
         (
             "service='*'\nport=0",

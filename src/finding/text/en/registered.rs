@@ -328,7 +328,8 @@ pub(in crate::finding) const R21: Text = Text {
     cause: Code::R21.cause(),
     proof: "Nobody listens at the address, and its lease is not renewed. It was killed; or it stopped in order, but \
             with SetFixedAddress, which deregisters the key of the address that it listened on, so the registered one \
-            stays until the lease ends (60 s). By hand:\n\
+            stays until the lease ends (60 s). Of an address that leads every host to itself (R02) a refusal here proves \
+            nothing of the process, and the lease is told as R12. By hand:\n\
             \tetcdctl get 'KEY' -w fields\n\
             \tetcdctl lease timetolive LEASE",
     remedies: &[

@@ -297,7 +297,8 @@ pub(in crate::finding) const R20: Text = Text {
 pub(in crate::finding) const R21: Text = Text {
     cause: "残留：进程已经停止，条目要到租约结束才消失",
     proof: "该地址没有人监听，租约也没有续期。进程要么是被杀掉的；要么是正常停止、但用了 SetFixedAddress：注销时删的是\
-            监听地址的键，所注册的键会留到租约结束（60 秒）。手工查看：\n\
+            监听地址的键，所注册的键会留到租约结束（60 秒）。如果地址在\
+            每台主机上都指向自己（R02），在本机被拒绝说明不了那个进程的状态，租约就报 R12。手工查看：\n\
             \tetcdctl get 'KEY' -w fields\n\
             \tetcdctl lease timetolive LEASE",
     remedies: &[
