@@ -14,7 +14,7 @@ mod tests;
 mod watch;
 
 pub use idle::{Closed, IDLE};
-pub use phrase::{answers_there, code_of, phrase};
+pub use phrase::{answers_there, code_of, phrase, proves};
 pub use watch::{Finding, Life, News, Origin, Watch, is_no_way};
 
 /// Kitex's connect timeout where nothing else is set (`client.WithConnectTimeout`).

@@ -241,6 +241,7 @@ fn print(report: &Report, args: &DoctorArgs) -> io::Result<()> {
                 lang: speak.lang(),
                 colour: speak.has_colour(),
                 width: speak.width(),
+                named: !args.services.is_empty(),
             };
             let text = render(report, &args.plan(), look);
             out.write_all(text.trim_end().as_bytes())

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Cluster, Knowledge};
-use crate::diagnosis::{Closed, IDLE, Life, News, answers_there, code_of, phrase};
+use crate::diagnosis::{Closed, IDLE, Life, News, answers_there, code_of, phrase, proves};
 use crate::endpoint::{Endpoint, Member};
 use crate::finding::Code;
 use crate::health::Missed;
@@ -24,7 +24,7 @@ mod tests;
 mod words;
 
 pub use words::down;
-use words::{lead, seen};
+use words::{lead, lead_of, seen};
 
 /// It takes connections.
 const OPEN: Connect = Connect::Open(Duration::ZERO);
@@ -106,20 +106,31 @@ impl Cluster {
                 .watch
                 .life(endpoint.load.last_answer(), sent, failed.at),
         };
-        match life {
-            Life::Silent(_) => failed
+        let is_told = failed.phase == Phase::FirstByte && is_overdue;
+        match (life, endpoint.watch.protocol()) {
+            (Life::Silent(_), Some(code)) => self.is_another_protocols(endpoint, failed, code),
+            (Life::Unheard(_), Some(code)) if is_told => {
+                self.is_another_protocols(endpoint, failed, code)
+            }
+            (Life::Silent(_), None) => failed
                 .verdict(life.to_string())
-                .ask_doctor(true)
+                .ask_doctor_to_call()
                 .led_by(lead(endpoint, &OPEN)),
-            Life::Answers { .. } if failed.phase == Phase::FirstByte => {
+            (Life::Answers { .. }, _) if failed.phase == Phase::FirstByte => {
                 failed.verdict(life.to_string())
             }
-            Life::Unheard(_) if failed.phase == Phase::FirstByte && is_overdue => {
-                failed.verdict(life.to_string())
-            }
+            (Life::Unheard(_), None) if is_told => failed.verdict(life.to_string()),
             // An impatient caller proves nothing, nor does a call that was not even written.
             _ => failed,
         }
+    }
+
+    /// A call has waited in vain because what is there was found to speak another protocol.
+    fn is_another_protocols(&self, endpoint: &Endpoint, failed: Failed, code: Code) -> Failed {
+        failed
+            .verdict(format!("it {} ({code})", phrase(code)))
+            .ask_doctor(true)
+            .led_by(lead(endpoint, &OPEN))
     }
 
     /// A try that was sent at `sent` is overdue at `now`, its caller there or gone: what that says of the endpoint.
@@ -137,11 +148,9 @@ impl Cluster {
     /// What answers there is no Thrift; in words.
     #[cold]
     pub fn speaks(&self, endpoint: &Endpoint, spoke: &Spoke) -> String {
-        let said = answers_there(spoke);
-        endpoint
-            .watch
-            .found(code_of(spoke), said.as_str(), Instant::now());
-        said
+        let found = &endpoint.watch;
+        found.found(code_of(spoke), proves(spoke), Instant::now());
+        answers_there(spoke)
     }
 
     /// Idle connections to the endpoint were found closed by it.
@@ -186,14 +195,23 @@ impl Cluster {
                 return;
             }
         };
-        let (code, origin) = (finding.code, endpoint.watch.origin());
-        let remedy = match &origin.instance {
-            Some(instance) => code.remedy(instance),
-            None => code.remedy_at(addr, ""),
-        };
+        let (code, said) = (finding.code, finding.said);
+        let origin = endpoint.watch.origin();
+        if let Some(lead) = lead_of(endpoint, code) {
+            let (what, remedy) = (phrase(lead), origin.remedy(lead, addr));
+            tracing::warn!(
+                %service, endpoint.addr = %addr, code = %lead,
+                "it {what}, and {} ({code}): {said}; {remedy}; see tidegate doctor {service}", phrase(code)
+            );
+            return;
+        }
+        let (remedy, call) = (
+            origin.remedy(code, addr),
+            if code == Code::P08 { " --call" } else { "" },
+        );
         tracing::warn!(
-            %service, endpoint.addr = %addr, %code, "it {}: {}; {remedy}; see tidegate doctor {service}",
-            phrase(code), finding.said
+            %service, endpoint.addr = %addr, %code,
+            "it {}: {said}; {remedy}; see tidegate doctor {service}{call}", phrase(code)
         );
     }
 

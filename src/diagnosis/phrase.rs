@@ -63,6 +63,24 @@ pub const fn code_of(spoke: &Spoke) -> Code {
     }
 }
 
+/// What proves it, beside a phrase that says what the server is: `it says HTTP/1.1 400 Bad Request`.
+#[must_use]
+pub fn proves(spoke: &Spoke) -> String {
+    let whose = match spoke {
+        Spoke::Http(line) | Spoke::Ssh(line) if !line.is_empty() => {
+            return format!("it says {line}");
+        }
+        Spoke::Http(_) => "HTTP's",
+        Spoke::Tls => "TLS's",
+        Spoke::Http2 => "HTTP/2's",
+        Spoke::Redis => "Redis's",
+        Spoke::MySql => "MySQL's",
+        Spoke::Ssh(_) => "SSH's",
+        Spoke::Other(bytes) => return format!("it says {bytes}"),
+    };
+    format!("its first bytes are {whose}")
+}
+
 /// `an HTTP server answers there (P05): HTTP/1.1 400 Bad Request`.
 #[must_use]
 pub fn answers_there(spoke: &Spoke) -> String {

@@ -15,7 +15,7 @@ use super::{Facts, Lease, findings, means_another_host};
 use crate::finding::Code;
 use crate::outcome::human;
 use crate::probe::{Connect, Seen};
-use crate::registry::{Class, Instance};
+use crate::registry::{Class, Instance, Rewritten};
 
 mod life;
 #[cfg(test)]
@@ -46,6 +46,19 @@ pub struct Origin {
     pub lost: bool,
     /// The registration.
     pub instance: Option<Arc<Instance>>,
+    /// What a rule made of its address.
+    pub rewritten: Option<Rewritten>,
+}
+
+impl Origin {
+    /// What can be done about a finding at `addr`, which is dialled for it.
+    #[must_use]
+    pub fn remedy(&self, code: Code, addr: &str) -> String {
+        match &self.instance {
+            Some(instance) => code.remedy_of(instance, self.rewritten.as_ref()),
+            None => code.remedy_at(addr, ""),
+        }
+    }
 }
 
 impl Default for Origin {
@@ -57,6 +70,7 @@ impl Default for Origin {
             alone: true,
             lost: false,
             instance: None,
+            rewritten: None,
         }
     }
 }
@@ -150,7 +164,11 @@ impl Watch {
 
     /// Something was seen there.
     pub fn found(&self, code: Code, said: impl Into<Box<str>>, now: Instant) {
-        self.inner.lock().add(code, said.into(), now);
+        let mut inner = self.inner.lock();
+        if is_protocol(code) {
+            inner.drop_where(|it| it.code == Code::P08);
+        }
+        inner.add(code, said.into(), now);
         self.any.store(true, Relaxed);
     }
 
@@ -217,12 +235,23 @@ impl Watch {
         let mut inner = self.inner.lock();
         inner.lives.overdue(answered, sent, now);
         let life = inner.lives.of(answered, sent, now);
-        if let Some(code) = life.code() {
+        // A server of another protocol is silent because it is one.
+        let code = life.code();
+        let code = code.filter(|code| *code != Code::P08 || inner.protocol().is_none());
+        if let Some(code) = code {
             inner.drop_where(|it| matches!(it.code, Code::P08 | Code::P13) && it.code != code);
             inner.add(code, life.said().into(), now);
             self.any.store(true, Relaxed);
         }
         life
+    }
+
+    /// Which finding the server of another protocol is that was seen there.
+    pub fn protocol(&self) -> Option<Code> {
+        match self.any.load(Relaxed) {
+            true => self.inner.lock().protocol(),
+            false => None,
+        }
     }
 
     /// Idle connections to it were found closed.
@@ -306,6 +335,11 @@ impl Inner {
         self.found.iter().any(|it| it.code == code)
     }
 
+    fn protocol(&self) -> Option<Code> {
+        let mut codes = self.found.iter().map(|it| it.code);
+        codes.find(|code| is_protocol(*code))
+    }
+
     fn seen_again(&mut self, code: Code, now: Instant) {
         let found = self.found.iter_mut().filter(|it| it.code == code);
         found.for_each(|it| it.last = now.max(it.last));
@@ -365,6 +399,11 @@ fn judge(origin: &Origin, connect: &Connect) -> Vec<Code> {
 fn is_of_connects(code: Code) -> bool {
     use Code::{P01, P02, P03, P04, P12, R04, R05, R19};
     matches!(code, P01 | P02 | P03 | P04 | P12 | R04 | R05 | R19)
+}
+
+/// What speaks another protocol than the calls.
+fn is_protocol(code: Code) -> bool {
+    matches!(code, Code::P05 | Code::P06 | Code::P07 | Code::P11)
 }
 
 /// Whether a connection there has shown that a finding of the registration keeps nobody here from calling it.

@@ -29,6 +29,7 @@ impl<'a> Origins<'a> {
             alone: self.alone,
             lost: member.last_resort,
             instance: Some(member.instance.clone()),
+            rewritten: member.rewritten.clone(),
         }
     }
 }

@@ -31,6 +31,8 @@ pub struct Look {
     pub colour: bool,
     /// Columns of the terminal.
     pub width: usize,
+    /// Services were asked for by name: what was not tried is said, too.
+    pub named: bool,
 }
 
 /// The whole report.
@@ -62,6 +64,9 @@ pub fn render(report: &Report, plan: &Plan, look: Look) -> String {
         Colour::Bad
     };
     page.coloured(0, colour, &words::closing(&sum, gravest(report), lang));
+    if look.named && !plan.call && sum.exit == 0 && sum.reachable > 0 {
+        page.coloured(0, Colour::Dim, &words::none_called(lang));
+    }
     page.finish()
 }
 

@@ -140,6 +140,16 @@ pub fn closing(sum: &Summary, code: Option<Code>, lang: Lang) -> String {
     text
 }
 
+/// What an all-clear without a call does not cover.
+#[must_use]
+pub fn none_called(lang: Lang) -> String {
+    say!(
+        lang,
+        "none was called: a hung server is found by --call",
+        "没有发送调用：卡住的服务端要用 --call 才能发现"
+    )
+}
+
 fn count(n: usize, what: &str) -> String {
     let s = if n == 1 { "" } else { "s" };
     format!("{n} {what}{s}")

@@ -95,6 +95,8 @@ pub struct Failure {
     pub verdict: Option<Box<str>>,
     /// A finding is in the text that `tidegate doctor` knows more of.
     pub doctor: bool,
+    /// `doctor` knows it only where it sends a call.
+    pub by_call: bool,
     /// An answer for this outcome takes its caller's connection with it.
     pub closes: bool,
 }
@@ -115,6 +117,7 @@ impl Failed {
             lead: None,
             verdict: None,
             doctor: false,
+            by_call: false,
             closes: false,
         }))
     }
@@ -174,6 +177,13 @@ impl Failed {
         self
     }
 
+    /// A finding is in its text that `tidegate doctor --call` knows more of, and without a call does not see.
+    #[must_use]
+    pub fn ask_doctor_to_call(mut self) -> Self {
+        (self.0.doctor, self.0.by_call) = (true, true);
+        self
+    }
+
     /// Which try of how many.
     #[must_use]
     pub fn tries(mut self, this: u32, of: u32) -> Self {
@@ -209,6 +219,7 @@ impl Failed {
             called,
         };
         let doctor = match self.0.doctor && text.lead().is_none() && !service.is_empty() {
+            true if self.0.by_call => format!("; see tidegate doctor {service} --call"),
             true => format!("; see tidegate doctor {service}"),
             false => String::new(),
         };

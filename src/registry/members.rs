@@ -165,13 +165,7 @@ impl Shown {
     /// What can be done about one of its findings.
     #[must_use]
     pub fn remedy(&self, code: Code) -> String {
-        match &self.rewritten {
-            Some(rewritten) if code.is_of_the_address() => format!(
-                "let {} lead to an address that can be dialled from here",
-                rewritten.rule
-            ),
-            _ => code.remedy(&self.instance),
-        }
+        code.remedy_of(&self.instance, self.rewritten.as_ref())
     }
 
     /// A host name that was not looked up yet.

@@ -1,7 +1,7 @@
 //! What the owner of a registration can do about a finding, in one sentence that is complete by itself: for the log. What
 //! is to be pasted, and all else that helps, is [`finding::remedy`](crate::finding::remedy)'s to say.
 
-use super::{Instance, brief};
+use super::{Instance, Rewritten, brief};
 use crate::finding::Code;
 use crate::finding::remedy::{self, Subject};
 
@@ -22,6 +22,17 @@ impl Code {
     #[must_use]
     pub fn remedy(self, instance: &Instance) -> String {
         self.remedy_at(&instance.address, &instance.key)
+    }
+
+    /// The same where a rule may have made another address of the registered one.
+    pub(crate) fn remedy_of(self, instance: &Instance, rewritten: Option<&Rewritten>) -> String {
+        match rewritten {
+            Some(rewritten) if self.is_of_the_address() => format!(
+                "let {} lead to an address that can be dialled from here",
+                rewritten.rule
+            ),
+            _ => self.remedy(instance),
+        }
     }
 
     /// The same for what is registered as `address` at `key`.
@@ -127,7 +138,9 @@ fn in_general(code: Code) -> &'static str {
             "nothing where callers speak gRPC; where they speak Thrift, register the port of the Thrift server"
         }
         Code::P08 => {
-            "see what the process does (kill -QUIT prints a Go program's goroutines and ends it), and restart it"
+            "it hangs, or its calls take longer than they may (doctor --call tells which): of slow calls raise \
+             read_deadline and the callers' WithRPCTimeout; of a hung process see what it does (kill -QUIT prints a Go \
+             program's goroutines and ends it), and restart it"
         }
         Code::P09 => {
             "upgrade the server to Kitex v0.14.0 or later, or let it wait longer by \

@@ -133,7 +133,7 @@ async fn a_silent_server_is_told_from_a_slow_call() {
     assert!(alone.ends_with(end), "{alone}");
     assert!(codes(&proxy, silent.address()).is_empty());
     let said = proxy.caller(Framing::Framed).await.fails("x").await;
-    let end = "phase first_byte: it has answered nothing yet (P08); see tidegate doctor find-silent; called Echo";
+    let end = "phase first_byte: it has answered nothing yet (P08); see tidegate doctor find-silent --call; called Echo";
     assert!(said.ends_with(end), "{said}");
     assert_eq!(codes(&proxy, silent.address()), ["P08"]);
     eventually("counted", || shown(&proxy, "P08") == 1).await;

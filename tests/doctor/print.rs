@@ -192,6 +192,30 @@ async fn what_was_asked_beyond_a_connect_is_told_of_the_healthy_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_all_clear_for_named_services_says_that_none_was_called() {
+    let server = Server::start(Act::Echo).await.unwrap();
+    let etcd = etcd_with(&server.address().to_string()).await;
+    let (folder, url) = (tempfile::tempdir().unwrap(), etcd.url());
+    let (en, zh) = (
+        "none was called: a hung server is found by --call",
+        "没有发送调用：卡住的服务端要用 --call 才能发现",
+    );
+    for (more, said) in [
+        (&["item"][..], Some(en)),
+        (&["item", "--lang", "zh"], Some(zh)),
+        (&["item", "--call"], None),
+        (&[], None),
+    ] {
+        let args = [&["doctor", "--etcd", &url], more].concat();
+        let answer = run(&folder, &args).await;
+        assert_eq!(answer.code, 0, "{answer:?}");
+        let last = answer.out.trim_end().lines().last();
+        let told = last.filter(|it| [en, zh].contains(it));
+        assert_eq!(told, said, "{answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_strangers_port_here_does_not_make_this_host_the_instances() {
     let etcd = Etcd::start_everywhere().await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

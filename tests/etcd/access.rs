@@ -19,17 +19,18 @@ async fn a_user_reads_what_its_role_may() {
     eventually("the refusal", || wrong.refusal().is_some()).await;
     let why = wrong.refusal().unwrap();
     assert!(
-        why.contains("password") && why.contains("tide") && !why.contains("wrong"),
+        why.contains(": check `user` (\"tide\") and `password`; ") && !why.contains("wrong"),
         "{why}"
     );
+    assert!(why.ends_with("is asked again every 500ms (E02)"), "{why}");
     assert!(wrong.registry.status().last_error.unwrap().contains("E02"));
 
     let nobody = Followed::of(&etcd);
     eventually("the refusal", || nobody.refusal().is_some()).await;
+    let why = nobody.refusal().unwrap();
     assert!(
-        nobody.refusal().unwrap().contains("give user and password"),
-        "{:?}",
-        nobody.refusal()
+        why.contains("give user and password") && why.contains(": this registry has no `user`"),
+        "{why}"
     );
 }
 
@@ -48,7 +49,9 @@ async fn a_range_that_the_role_may_not_read_is_named_and_read_once_it_may() {
     eventually("the refusal", || followed.refusal().is_some()).await;
     let why = followed.refusal().unwrap();
     assert!(
-        why.contains("grant-permission") && why.contains("kitex/registry-etcd/stock/"),
+        why.contains("grant-permission")
+            && why.contains("kitex/registry-etcd/stock/")
+            && why.ends_with("(E03)"),
         "{why}"
     );
     assert!(followed.registry.status().up, "etcd itself is well");

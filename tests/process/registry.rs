@@ -209,8 +209,13 @@ async fn with_etcd_away_from_the_start_it_runs_and_tells_callers_why_until_etcd_
         "it names the registry that cannot be reached: {said}"
     );
     assert!(took < Duration::from_secs(10), "{took:?}");
+    proxy.logged(&[
+        "nothing new from etcd for now, nothing is known yet: ",
+        "(E01)",
+    ]);
 
     etcd.restart().await;
+    proxy.logged(&["WARN", "nothing is registered: ", "code=R13"]);
     put(&etcd, "item", instance.address());
     let took = served(item).await;
     eprintln!("etcd: served {took:?} after it came");

@@ -9,7 +9,7 @@ use crate::config::Policy;
 use crate::diagnosis::Origin;
 use crate::outcome::{Limit, Reach};
 use crate::probe::Seen;
-use crate::registry::{Class, DialAddr};
+use crate::registry::{Class, DialAddr, Instance, Rewritten};
 
 /// A service with one endpoint, which is registered so, and the endpoint.
 fn one(addr: &str, origin: Origin) -> (Arc<Cluster>, Arc<Endpoint>) {
@@ -220,7 +220,7 @@ async fn a_slow_call_is_told_from_a_silent_endpoint_and_an_impatient_caller_accu
     let lone = waited(&cluster, &endpoint, Outcome::DeadlineOverdue);
     ends(lone, ": it has answered nothing yet");
     tokio::time::advance(Duration::from_millis(100)).await;
-    let silent = ": it has answered nothing yet (P08); see tidegate doctor item";
+    let silent = ": it has answered nothing yet (P08); see tidegate doctor item --call";
     for outcome in [Outcome::DeadlineOverdue, Outcome::Deadline] {
         ends(waited(&cluster, &endpoint, outcome), silent);
     }
@@ -234,6 +234,108 @@ async fn a_slow_call_is_told_from_a_silent_endpoint_and_an_impatient_caller_accu
     }
     let codes: Vec<Code> = endpoint.watch.list().iter().map(|it| it.code).collect();
     assert_eq!(codes, [Code::P13]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_silence_of_another_protocols_server_is_no_finding_of_its_own() {
+    let (cluster, endpoint) = one("10.1.2.3:8888", Origin::default());
+    let codes = || -> Vec<Code> { endpoint.watch.list().iter().map(|it| it.code).collect() };
+    for _ in 0..2 {
+        waited(&cluster, &endpoint, Outcome::DeadlineOverdue);
+        tokio::time::advance(Duration::from_millis(100)).await;
+    }
+    assert_eq!(codes(), [Code::P08]);
+    let page = Spoke::Http("<!DOCTYPE HTML>".into());
+    let said = cluster.speaks(&endpoint, &page);
+    assert_eq!(said, "an HTTP server answers there (P05): <!DOCTYPE HTML>");
+    assert_eq!(codes(), [Code::P05]);
+    assert_eq!(&*endpoint.watch.list()[0].said, "it says <!DOCTYPE HTML>");
+    let said = waited(&cluster, &endpoint, Outcome::DeadlineOverdue);
+    let end = "phase first_byte: it is an HTTP server (P05); see tidegate doctor item; called Get";
+    assert!(said.ends_with(end), "{said}");
+    assert_eq!(codes(), [Code::P05]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_leads_with_what_the_registration_is_and_its_remedy() {
+    let loopback = || registered(Class::Loopback, Code::R02, false);
+    let line = logged("127.0.0.1:8890", loopback(), |cluster, endpoint| {
+        told(cluster, endpoint, Outcome::ConnectRefused, "refused");
+    });
+    let text = "it is registered as a loopback address, and refuses connections (P01): refused; register an address that \
+                other hosts can dial instead of 127.0.0.1:8890: ";
+    assert!(line.contains(text), "{line}");
+    assert!(
+        line.contains("code=R02") && !line.contains("start the server"),
+        "{line}"
+    );
+    let ruled = Origin {
+        rewritten: Some(Rewritten {
+            to: "127.0.0.1:8890".into(),
+            class: Class::Loopback,
+            rule: "rewrite 1".into(),
+            label: "1".into(),
+        }),
+        instance: Some(Arc::new(Instance {
+            address: "10.0.0.7:8888".into(),
+            network: "tcp".into(),
+            key: String::new(),
+            weight: 1,
+            tags: Default::default(),
+            revision: 1,
+            notes: Vec::new(),
+        })),
+        ..loopback()
+    };
+    let line = logged("127.0.0.1:8890", ruled, |cluster, endpoint| {
+        told(cluster, endpoint, Outcome::ConnectRefused, "refused");
+    });
+    assert!(line.contains("let rewrite 1 lead to"), "{line}");
+    let plain = Origin::default();
+    let line = logged("10.1.2.3:8888", plain, |cluster, endpoint| {
+        for _ in 0..2 {
+            waited(cluster, endpoint, Outcome::DeadlineOverdue);
+        }
+        let now = Instant::now();
+        cluster.overdue(endpoint, now - Duration::from_millis(1), now);
+    });
+    assert!(
+        line.contains("code=P08") && line.contains("raise read_deadline"),
+        "{line}"
+    );
+    assert!(line.contains("see tidegate doctor item --call"), "{line}");
+}
+
+/// The line that the log gets of what befalls an endpoint that is registered so.
+fn logged(
+    addr: &str,
+    origin: Origin,
+    befalls: impl FnOnce(&Arc<Cluster>, &Arc<Endpoint>),
+) -> String {
+    let (cluster, endpoint) = one(addr, origin);
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, || {
+        befalls(&cluster, &endpoint);
+        cluster.upkeep(Instant::now() + Duration::from_secs(2));
+    });
+    String::from_utf8(log.0.lock().clone()).unwrap()
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<parking_lot::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().write(bytes)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -42,6 +42,20 @@ pub(super) fn lead(endpoint: &Endpoint, connect: &Connect) -> Option<Code> {
     first.filter(|code| is_registration(*code))
 }
 
+/// The same for what was found there, where another one than that.
+pub(super) fn lead_of(endpoint: &Endpoint, found: Code) -> Option<Code> {
+    let at_once = Duration::ZERO;
+    let connect = match found {
+        Code::P01 => Connect::Refused(at_once),
+        Code::P02 => Connect::TimedOut(at_once),
+        Code::P03 => Connect::Unreachable(String::new()),
+        Code::P04 => Connect::Reset(at_once),
+        Code::P05 | Code::P06 | Code::P07 | Code::P08 | Code::P11 => Connect::Open(at_once),
+        _ => return None,
+    };
+    lead(endpoint, &connect)
+}
+
 /// A finding about what is registered, and no mere note.
 fn is_registration(code: Code) -> bool {
     code.label().starts_with('R') && !code.is_note()

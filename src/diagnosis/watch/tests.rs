@@ -223,13 +223,35 @@ async fn one_outage_is_told_once_whatever_its_connects_find() {
 async fn an_answer_ends_what_was_seen() {
     let (watch, start) = (Watch::default(), Instant::now());
     let at = |n: f64| start + secs(n);
-    watch.found(Code::P05, "HTTP/1.1 400", at(1.0));
     watch.overdue(None, at(0.0), at(1.0));
     watch.overdue(None, at(0.1), at(1.0));
     watch.upkeep(None, at(1.1));
-    assert_eq!(codes(&watch), [Code::P05, Code::P08]);
+    assert_eq!(codes(&watch), [Code::P08]);
     watch.upkeep(Some(at(2.0)), at(2.1));
     assert_eq!(codes(&watch), []);
+    watch.found(Code::P05, "HTTP/1.1 400", at(3.0));
+    watch.upkeep(Some(at(2.0)), at(3.1));
+    assert_eq!(codes(&watch), [Code::P05]);
+    watch.upkeep(Some(at(4.0)), at(4.1));
+    assert_eq!(codes(&watch), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_no_finding_where_another_protocol_is_spoken() {
+    let (watch, now) = (Watch::default(), Instant::now());
+    for code in [Code::P05, Code::P06, Code::P07, Code::P11] {
+        for n in 0..4 {
+            // It may be known before the silence, or after.
+            if n == 2 {
+                watch.found(code, "it says so", now);
+            }
+            watch.overdue(None, now + secs(f64::from(n) / 10.0), now + secs(1.0));
+        }
+        assert_eq!(codes(&watch), [code]);
+        assert_eq!(watch.protocol(), Some(code));
+        watch.upkeep(Some(now + secs(1.0)), now + secs(1.0));
+        assert_eq!(codes(&watch), []);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -159,11 +159,16 @@ impl Connection {
                 .as_ref()
                 .is_none_or(|before| *before != text);
         status.last_error = Some(Arc::clone(&text));
+        let known = match (status.last_sync, &self.options.state_dir) {
+            (None, None) => "nothing is known yet",
+            (None, Some(_)) => "what state_dir has counts",
+            (Some(_), _) => "what is known of it stays",
+        };
         drop(status);
         if is_news && !answers {
             tracing::warn!(
                 registry = self.options.name,
-                "nothing new from etcd for now, what is known of it stays: {text}"
+                "nothing new from etcd for now, {known}: {text}"
             );
         }
         self.watcher.up(answers);

@@ -150,32 +150,37 @@ impl<K: Kept> Follower<K> {
         );
         self.connection.unwell(&told);
         let Some(why) = refused else { return };
+        let code = fault.code();
         if fault.kind == Kind::Denied && self.denied.as_ref() != Some(&why) {
-            tracing::error!(range = %self.range, "etcd refuses to tell the {}: {why}", K::WHAT);
+            tracing::error!(range = %self.range, %code, "etcd refuses to tell the {}: {why}", K::WHAT);
             self.denied = Some(Arc::clone(&why));
         }
-        self.kept.refuse(&why);
+        self.kept.refuse(&format!("{why} ({code})").into());
     }
 
     /// What a person must do, with the range and the command.
     fn refusal(&self, fault: &Fault) -> Arc<str> {
         let (text, range) = (&fault.text, &self.range);
         let options = self.connection.options();
-        let user = match options.user.as_deref() {
-            Some(user) => format!("user {user:?}"),
-            None => "this registry, which has no `user`,".to_owned(),
-        };
+        let user = options.user.as_deref();
         let again = format!("{:?}", options.retry_refused_every);
         let end = String::from_utf8_lossy(&read::end_of(range)).into_owned();
-        match fault.kind {
-            Kind::Denied => format!(
-                "{text}: {user} may not read the keys from {range:?} up to {end:?}; grant it to one of the user's roles: \
-                 etcdctl role grant-permission ROLE --prefix=true read {range}{}; etcd is asked again every {again}",
-                K::OTHERWISE
-            )
-            .into(),
-            _ => format!("{text}: check `user` and `password` ({user}); etcd is asked again every {again}").into(),
-        }
+        let what = match (fault.kind, user) {
+            (Kind::Denied, user) => {
+                let who = match user {
+                    Some(user) => format!("user {user:?} may not"),
+                    None => "a registry without `user` may not".to_owned(),
+                };
+                format!(
+                    "{who} read the keys from {range:?} up to {end:?}; grant it to one of the user's roles: \
+                     etcdctl role grant-permission ROLE --prefix=true read {range}{}",
+                    K::OTHERWISE
+                )
+            }
+            (_, Some(user)) => format!("check `user` ({user:?}) and `password`"),
+            (_, None) => "this registry has no `user` and no `password` in the config".to_owned(),
+        };
+        format!("{text}: {what}; etcd is asked again every {again}").into()
     }
 
     fn replace(&mut self, snapshot: &Snapshot) {

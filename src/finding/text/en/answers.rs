@@ -121,7 +121,9 @@ pub(in crate::finding) const P07: Text = Text {
 pub(in crate::finding) const P08: Text = Text {
     cause: Code::P08.cause(),
     proof: "`doctor --call` sent a call of a method that cannot exist, and nothing came back; without --call no call \
-            is sent. A running tidegate says it after two overdue calls without any answer since. Connects alone succeed also where the process hangs: the kernel makes them. On its host, a Recv-Q \
+            is sent. A running tidegate says it after two overdue calls without any answer since: it may hang, or be \
+            slow, which `doctor --call` tells. Of slow calls raise read_deadline and the callers' WithRPCTimeout. \
+            Connects alone succeed also where the process hangs: the kernel makes them. On its host, a Recv-Q \
             that does not fall says that the process accepts none:\n\
             \tss -ltn 'sport = :PORT'",
     remedies: &[

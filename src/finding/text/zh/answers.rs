@@ -116,7 +116,8 @@ pub(in crate::finding) const P07: Text = Text {
 
 pub(in crate::finding) const P08: Text = Text {
     cause: "它接受连接，却不回答调用",
-    proof: "`doctor --call` 发出一个不可能存在的方法的调用，没有任何回答；不加 --call 时不会发出任何调用。运行中的 tidegate 在两个调用逾期、且其间没有任何回答之后报告它。进程卡住时连\
+    proof: "`doctor --call` 发出一个不可能存在的方法的调用，没有任何回答；不加 --call 时不会发出任何调用。运行中的 tidegate 在两个调用逾期、且其间没有任何回答之后报告它：\
+            可能卡住了，也可能只是慢，用 `doctor --call` 区分。若只是慢，就调大 read_deadline 和调用方的 WithRPCTimeout。进程卡住时连\
             接照样能成功，因为连接由内核建立。在它的主机上查看，Recv-Q 一直不降说明进程没有接受连接：\n\
             \tss -ltn 'sport = :PORT'",
     remedies: &[
