@@ -225,7 +225,10 @@ fn line(page: &mut Page, entry: &Entry, lang: Lang) {
         Verdict::Unknown => (Colour::Dim, "?"),
     };
     let shown = &entry.shown;
-    let address = shown.before_and_after();
+    let address = match shown.before_and_after() {
+        none if none.is_empty() => entry.instance().key.clone(),
+        address => address,
+    };
     let address = words::short(&plain(&address));
     let mut text = format!("{address}  {}", shown.dialled_class().label());
     let lease = words::lease(entry.lease, lang);
@@ -267,8 +270,12 @@ fn explain(page: &mut Page, service: &ServiceReport, entry: &Entry, lang: Lang) 
     for (at, code) in codes.iter().filter(|it| !it.is_note()).enumerate() {
         let most = if at == 0 { REMEDIES.0 } else { REMEDIES.1 };
         let mut helps = service.about().of_entry(entry, *code, lang);
-        // The same lines for two findings are pasted once.
-        helps.retain(|it| it.paste.is_none() || told.iter().all(|told| told.paste != it.paste));
+        // The same lines for two findings are pasted once, and the same words without any said once.
+        let is_told = |told: &Remedy, it: &Remedy| match &it.paste {
+            None => told.what == it.what,
+            lines => told.paste == *lines,
+        };
+        helps.retain(|it| !told.iter().any(|told| is_told(told, it)));
         remedies(page, &helps, most, Some((*code, lang)));
         told.extend_from_slice(first(&helps, most));
     }

@@ -160,7 +160,17 @@ impl Subject<'_> {
 
     /// Whether the key may be any program's, and none of a registration: nothing that changes it is to be pasted.
     fn is_of_another_program(&self) -> bool {
-        !self.in_file && !self.key.is_empty() && !place::ends_in_address(self.key, self.address)
+        !self.in_file
+            && !self.key.is_empty()
+            && (!place::ends_in_address(self.key, self.address) || self.is_by_chance())
+    }
+
+    /// Whether the key merely looks like one of a registration, where every program's keys stand: its value names no
+    /// address, or more stands between the service and the address.
+    fn is_by_chance(&self) -> bool {
+        let rest = self.key.strip_prefix(&*self.range());
+        let is_deeper = rest.is_some_and(|it| it.contains('/') && it != self.address);
+        self.own_prefix == Some("") && (self.address.is_empty() || is_deeper)
     }
 
     /// The lines with the registry's own prefix.

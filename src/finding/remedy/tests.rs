@@ -606,10 +606,10 @@ fn an_entry_without_a_lease_that_nobody_answers_for_is_to_be_deleted_first() {
 #[test]
 fn a_key_that_does_not_end_in_an_address_is_never_written_or_deleted() {
     let registered = [
-        ("/item/10.0.0.1:8888", ""),
-        ("/item/[fd00::1]:8888", ""),
-        ("/item/fd00::1:8888", ""),
-        ("/item/shop-7.local:8888", ""),
+        ("/item/10.0.0.1:8888", "10.0.0.1:8888"),
+        ("/item/[fd00::1]:8888", "[fd00::1]:8888"),
+        ("/item/fd00::1:8888", "fd00::1:8888"),
+        ("/item/shop-7.local:8888", "10.0.0.1:8888"),
         ("/item//run/item.sock", "/run/item.sock"),
     ];
     let others = [
@@ -617,6 +617,9 @@ fn a_key_that_does_not_end_in_an_address_is_never_written_or_deleted() {
         ("/registry/pods/default/x", ""),
         ("/registry/roles/system:basic", ""),
         ("/item/instance-1", "10.0.0.1:8888"),
+        // Its value names no address.
+        ("/item/10.0.0.8:9100", ""),
+        ("/item/db/10.0.0.1:3306", "10.0.0.1:8888"),
     ];
     let keys = registered.map(|it| (it, true));
     let keys = keys.into_iter().chain(others.map(|it| (it, false)));
@@ -625,6 +628,7 @@ fn a_key_that_does_not_end_in_an_address_is_never_written_or_deleted() {
             key,
             address,
             own_prefix: Some(""),
+            service: "item",
             ..subject()
         };
         for code in Code::ALL
@@ -634,6 +638,11 @@ fn a_key_that_does_not_end_in_an_address_is_never_written_or_deleted() {
             let lines = pasted(*code, &subject).join("\n");
             let changes = lines.contains(" put ") || lines.contains(" del ");
             assert!(is_registered || !changes, "{code} {key}: {lines}");
+            let is_led = lines.contains("[[rewrite]]") || lines.contains("KITEX_");
+            assert!(
+                !address.is_empty() || is_registered || !is_led,
+                "{code} {key}: {lines}"
+            );
             if matches!(code, Code::R08 | Code::R09 | Code::R15) {
                 assert_eq!(changes, is_registered, "{code} {key}: {lines}");
                 let first = &remedies(*code, &subject, Lang::En)[0].what;
