@@ -16,7 +16,7 @@ mod place;
 mod tests;
 
 pub use etcdctl::Etcdctl;
-pub(crate) use place::has_a_name_of_its_own;
+pub(crate) use place::{has_a_name_of_its_own, is_a_bridges_own};
 
 /// The most that are given for one finding.
 const MOST: usize = 5;
@@ -104,7 +104,12 @@ pub fn remedies(code: Code, subject: &Subject<'_>, lang: Lang) -> Vec<Remedy> {
         ..*subject
     };
     let place = Place::of(subject);
-    let general = beyond_this_network(code, subject, lang).chain(code.text(lang).remedies);
+    // What registers a bridge's own address runs outside of containers, and takes it for its host's: as a link-local one.
+    let in_general = match code {
+        Code::R04 if is_a_bridges_own(subject.address) => Code::R03,
+        code => code,
+    };
+    let general = beyond_this_network(code, subject, lang).chain(in_general.text(lang).remedies);
     let fitting = general.filter(|remedy| fits(remedy, subject, &place));
     let general =
         fitting

@@ -523,6 +523,33 @@ fn no_name_of_this_host_itself_is_given_to_another() {
 }
 
 #[test]
+fn a_bridges_own_address_is_of_a_server_outside_of_containers() {
+    for (address, is_a_containers) in [("172.17.0.1:8890", false), ("172.17.0.5:8890", true)] {
+        let subject = Subject {
+            address,
+            ..subject()
+        };
+        for lang in LANGS {
+            let all = remedies(Code::R04, &subject, lang);
+            let of = code_first(Code::R04, lang);
+            assert_eq!(all[0].what == of, is_a_containers, "{all:#?}");
+            let listens = |it: &Remedy| {
+                let paste = it.paste.as_deref();
+                paste.is_some_and(|it| it.starts_with("server.WithServiceAddr"))
+            };
+            assert_eq!(all.iter().any(listens), !is_a_containers, "{all:#?}");
+        }
+        let logged = Code::R04.remedy_at(address, "key");
+        assert_eq!(logged.contains("publish"), is_a_containers, "{logged}");
+    }
+}
+
+/// The first sentence of what helps with a finding in general.
+fn code_first(code: Code, lang: Lang) -> &'static str {
+    code.text(lang).remedies[0].lines().next().unwrap()
+}
+
+#[test]
 fn where_a_rule_leads_there_it_is_corrected_and_not_the_registration() {
     for in_file in [false, true] {
         let ruled = Subject {
