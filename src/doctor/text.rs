@@ -181,13 +181,14 @@ fn wrong(page: &mut Page, service: &ServiceReport, lang: Lang) {
     let sets = entries.chunk_by(|a, b| a.codes == b.codes);
     let each = (LINES / sets.clone().count().max(1)).max(1);
     let mut left = 0;
+    let mut above = Vec::new();
     for set in sets {
         let most = if entries.len() > LINES { each } else { LINES };
         left += set.len().saturating_sub(most);
         for (nth, entry) in set.iter().take(most).enumerate() {
             line(page, entry, lang);
             if nth == 0 {
-                explain(page, service, entry, lang);
+                explain(page, service, entry, &mut above, lang);
             }
         }
     }
@@ -248,8 +249,12 @@ fn line(page: &mut Page, entry: &Entry, lang: Lang) {
     page.marked(colour, mark, &text);
 }
 
-/// The findings with their causes and what proves them, and what helps. What merely follows from another is left out.
-fn explain(page: &mut Page, service: &ServiceReport, entry: &Entry, lang: Lang) {
+/// What was said of the earlier registrations of a service to help with a finding.
+type Above = Vec<(Code, Vec<String>)>;
+
+/// The findings with their causes and what proves them, and what helps. What merely follows from another is left out, and
+/// what helps as `above`, with another address.
+fn explain(page: &mut Page, service: &ServiceReport, entry: &Entry, above: &mut Above, lang: Lang) {
     let explained = entry.codes.iter().any(|it| is_cause(*it));
     // What refuses on a container bridge of this host is a container of its own, and maybe the one that is meant.
     let is_bridged = entry.on_link && !entry.own_bridge && entry.codes.contains(&Code::R04);
@@ -276,7 +281,15 @@ fn explain(page: &mut Page, service: &ServiceReport, entry: &Entry, lang: Lang) 
             lines => told.paste == *lines,
         };
         helps.retain(|it| !told.iter().any(|told| is_told(told, it)));
-        remedies(page, &helps, most, Some((*code, lang)));
+        let shown = first(&helps, most);
+        let said: Vec<String> = shown.iter().map(|it| it.what.clone()).collect();
+        let is_above = |it: &(Code, Vec<String>)| it.0 == *code && it.1.starts_with(&said);
+        if shown.iter().any(|it| it.paste.is_some()) && above.iter().any(is_above) {
+            page.hanging(4, 2, &format!("→ {}", words::as_above(*code, lang)));
+        } else {
+            remedies(page, &helps, most, Some((*code, lang)));
+            above.push((*code, said));
+        }
         told.extend_from_slice(first(&helps, most));
     }
 }

@@ -23,7 +23,7 @@ pub(crate) use say;
 mod entry;
 mod whole;
 
-pub use entry::{beyond, counts, more_remedies, proof, unknown};
+pub use entry::{as_above, beyond, counts, more_remedies, proof, unknown};
 pub use whole::{unread, whole};
 
 /// Longer texts of a registry are cut.
