@@ -186,13 +186,14 @@ fn wrong(page: &mut Page, service: &ServiceReport, lang: Lang) {
     let sets = entries.chunk_by(|a, b| a.codes == b.codes);
     let each = (LINES / sets.clone().count().max(1)).max(1);
     let mut left = 0;
+    let mut above = Vec::new();
     for set in sets {
         let most = if entries.len() > LINES { each } else { LINES };
         left += set.len().saturating_sub(most);
         for (nth, entry) in set.iter().take(most).enumerate() {
             line(page, entry, lang);
             if nth == 0 {
-                explain(page, service, entry, lang);
+                explain(page, service, entry, &mut above, lang);
             }
         }
     }
@@ -230,7 +231,10 @@ fn line(page: &mut Page, entry: &Entry, lang: Lang) {
         Verdict::Unknown => (Colour::Dim, "?"),
     };
     let shown = &entry.shown;
-    let address = shown.before_and_after();
+    let address = match shown.before_and_after() {
+        none if none.is_empty() => entry.instance().key.clone(),
+        address => address,
+    };
     let address = words::short(&plain(&address));
     let mut text = format!("{address}  {}", shown.dialled_class().label());
     let lease = words::lease(entry.lease, lang);
@@ -250,8 +254,12 @@ fn line(page: &mut Page, entry: &Entry, lang: Lang) {
     page.marked(colour, mark, &text);
 }
 
-/// The findings with their causes and what proves them, and what helps. What merely follows from another is left out.
-fn explain(page: &mut Page, service: &ServiceReport, entry: &Entry, lang: Lang) {
+/// What was said of the earlier registrations of a service to help with a finding.
+type Above = Vec<(Code, Vec<String>)>;
+
+/// The findings with their causes and what proves them, and what helps. What merely follows from another is left out, and
+/// what helps as `above`, with another address.
+fn explain(page: &mut Page, service: &ServiceReport, entry: &Entry, above: &mut Above, lang: Lang) {
     let explained = entry.codes.iter().any(|it| is_cause(*it));
     // What refuses on a container bridge of this host is a container of its own, and maybe the one that is meant.
     let is_bridged = entry.on_link && !entry.own_bridge && entry.codes.contains(&Code::R04);
@@ -272,9 +280,21 @@ fn explain(page: &mut Page, service: &ServiceReport, entry: &Entry, lang: Lang) 
     for (at, code) in codes.iter().filter(|it| !it.is_note()).enumerate() {
         let most = if at == 0 { REMEDIES.0 } else { REMEDIES.1 };
         let mut helps = service.about().of_entry(entry, *code, lang);
-        // The same lines for two findings are pasted once.
-        helps.retain(|it| it.paste.is_none() || told.iter().all(|told| told.paste != it.paste));
-        remedies(page, &helps, most, Some((*code, lang)));
+        // The same lines for two findings are pasted once, and the same words without any said once.
+        let is_told = |told: &Remedy, it: &Remedy| match &it.paste {
+            None => told.what == it.what,
+            lines => told.paste == *lines,
+        };
+        helps.retain(|it| !told.iter().any(|told| is_told(told, it)));
+        let shown = first(&helps, most);
+        let said: Vec<String> = shown.iter().map(|it| it.what.clone()).collect();
+        let is_above = |it: &(Code, Vec<String>)| it.0 == *code && it.1.starts_with(&said);
+        if shown.iter().any(|it| it.paste.is_some()) && above.iter().any(is_above) {
+            page.hanging(4, 2, &format!("→ {}", words::as_above(*code, lang)));
+        } else {
+            remedies(page, &helps, most, Some((*code, lang)));
+            above.push((*code, said));
+        }
         told.extend_from_slice(first(&helps, most));
     }
 }

@@ -23,7 +23,7 @@ pub(crate) use say;
 mod entry;
 mod whole;
 
-pub use entry::{beyond, counts, more_remedies, proof, unknown};
+pub use entry::{as_above, beyond, counts, more_remedies, proof, unknown};
 pub use whole::{unread, whole};
 
 /// Longer texts of a registry are cut.
@@ -192,11 +192,11 @@ pub fn left_out(n: usize, lang: Lang) -> String {
 pub fn passed_over(n: usize, lang: Lang) -> String {
     match lang {
         Lang::En => format!(
-            "passed over under the empty prefix: {} of other programs (none of a name ends in an address)",
+            "passed over under the empty prefix: {} of other programs (none of a name is a registration)",
             count(n, "key")
         ),
         Lang::Zh => {
-            format!("空前缀下有 {n} 个其他程序的键（同一名字下没有一个键以地址结尾），已略过")
+            format!("空前缀下有 {n} 个其他程序的键（同一名字下没有一个是注册），已略过")
         }
     }
 }

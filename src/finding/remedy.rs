@@ -16,7 +16,7 @@ mod place;
 mod tests;
 
 pub use etcdctl::Etcdctl;
-pub(crate) use place::has_a_name_of_its_own;
+pub(crate) use place::{has_a_name_of_its_own, is_a_bridges_own};
 
 /// The most that are given for one finding.
 const MOST: usize = 5;
@@ -106,7 +106,12 @@ pub fn remedies(code: Code, subject: &Subject<'_>, lang: Lang) -> Vec<Remedy> {
         ..*subject
     };
     let place = Place::of(subject);
-    let general = beyond_this_network(code, subject, lang).chain(code.text(lang).remedies);
+    // What registers a bridge's own address runs outside of containers, and takes it for its host's: as a link-local one.
+    let in_general = match code {
+        Code::R04 if is_a_bridges_own(subject.address) => Code::R03,
+        code => code,
+    };
+    let general = beyond_this_network(code, subject, lang).chain(in_general.text(lang).remedies);
     let fitting = general.filter(|remedy| fits(remedy, subject, &place));
     let general =
         fitting
@@ -168,7 +173,17 @@ impl Subject<'_> {
 
     /// Whether the key may be any program's, and none of a registration: nothing that changes it is to be pasted.
     fn is_of_another_program(&self) -> bool {
-        !self.in_file && !self.key.is_empty() && !place::ends_in_address(self.key, self.address)
+        !self.in_file
+            && !self.key.is_empty()
+            && (!place::ends_in_address(self.key, self.address) || self.is_by_chance())
+    }
+
+    /// Whether the key merely looks like one of a registration, where every program's keys stand: its value names no
+    /// address, or more stands between the service and the address.
+    fn is_by_chance(&self) -> bool {
+        let rest = self.key.strip_prefix(&*self.range());
+        let is_deeper = rest.is_some_and(|it| it.contains('/') && it != self.address);
+        self.own_prefix == Some("") && (self.address.is_empty() || is_deeper)
     }
 
     /// The lines with the registry's own prefix.

@@ -41,6 +41,7 @@ impl Code {
         match self {
             Code::R01 | Code::R02 | Code::R03 => register_reachable(address),
             Code::R17 if !remedy::has_a_name_of_its_own(address) => register_reachable(address),
+            Code::R04 if remedy::is_a_bridges_own(address) => register_reachable(address),
             Code::R04 => format!(
                 "join the container network of {shown}, or publish the container's port and {}",
                 register_reachable(address)

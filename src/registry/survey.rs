@@ -48,7 +48,7 @@ pub struct Survey {
     /// Entries that were left out since there are too many.
     pub left_out: usize,
     /// Keys of other programs that stand among the services' and were passed over: those of names that were not asked
-    /// for and of which no key ends in an address, under the empty prefix.
+    /// for and of which no entry is a registration, under the empty prefix.
     pub passed_over: usize,
     /// What kept it from being read, or from being read to its end: what had been read by then stands.
     pub failed: Option<MemberFault>,

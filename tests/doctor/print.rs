@@ -174,6 +174,22 @@ async fn of_many_wrong_ones_the_findings_are_counted_and_each_set_is_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_helps_with_two_registrations_of_a_service_is_said_once() {
+    let etcd = etcd_with("0.0.0.0:8888").await;
+    let value = r#"{"network":"tcp","address":"0.0.0.0:8889","weight":10}"#;
+    let key = format!("{PREFIX}/item/10.0.0.1:8889");
+    etcd.put(&key, value).await;
+    let folder = tempfile::tempdir().unwrap();
+    for (lang, says) in [("en", "R01: as above, "), ("zh", "R01：同上")] {
+        let args = ["doctor", "item", "--etcd", &etcd.url(), "--lang", lang];
+        let said = run(&folder, &args).await.out;
+        let count = |part| said.matches(part).count();
+        assert_eq!(count("export KITEX_IP_TO_REGISTRY"), 1, "{said}");
+        assert_eq!(count(says), 1, "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_asked_beyond_a_connect_is_told_of_the_healthy_too() {
     let server = Server::start(Act::Echo).await.unwrap();
     let etcd = etcd_with(&server.address().to_string()).await;

@@ -126,18 +126,26 @@ async fn behind_more_entries_than_are_kept_no_service_is_said_to_be_empty() {
 }
 
 /// What other programs keep in an etcd: config-etcd's rules, Kubernetes' objects, services under a prefix of their own.
-const OTHERS: [(&str, &str); 4] = [
+const OTHERS: [(&str, &str); 7] = [
     (
         "/KitexConfig/gateway/item/rpc_timeout",
         r#"{"*":{"rpc_timeout_ms":1000}}"#,
     ),
     ("/registry/pods/default/x", "k8s\0\n"),
     ("/registry/roles/system:basic", "k8s\0\n"),
+    ("/nodes/10.0.0.8:9100", r#"{"name":"node8","cpu":4}"#),
+    ("/pids/10.0.0.8:9100", "up"),
+    ("/config/db/10.0.0.1:3306", "up"),
     (
         "/dev/kitex/stock/10.0.0.1:8888",
         r#"{"network":"tcp","address":"10.0.0.1:8888","weight":10}"#,
     ),
 ];
+
+/// Whether something is to be pasted that changes an entry.
+fn changes(said: &str) -> bool {
+    [" put ", " del "].iter().any(|it| said.contains(it))
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_the_empty_prefix_other_programs_keys_are_passed_over() {
@@ -158,9 +166,9 @@ async fn under_the_empty_prefix_other_programs_keys_are_passed_over() {
     let report = answer.json();
     assert_eq!(answer.code, 0, "{report:#}");
     assert_eq!(report["services"].as_array().unwrap().len(), 1);
-    assert_eq!(report["registries"][0]["passed_over"], 4);
+    assert_eq!(report["registries"][0]["passed_over"], 7);
     let said = run(&folder, &["doctor", "-c", "t.toml"]).await.out;
-    assert!(said.contains("4 keys of other programs"), "{said}");
+    assert!(said.contains("7 keys of other programs"), "{said}");
     let wrong = run(&folder, &["doctor", "itme", "-c", "t.toml"]).await.out;
     assert!(wrong.contains("1 service under the empty"), "{wrong}");
     // Named here, it is meant; but nothing that changes its keys is to be pasted.
@@ -177,9 +185,15 @@ async fn under_the_empty_prefix_other_programs_keys_are_passed_over() {
             answer.out.contains("another program uses the same prefix"),
             "{answer:?}"
         );
-        let changes = [" put ", " del "].iter().any(|it| answer.out.contains(it));
-        assert!(!changes, "{answer:?}");
+        assert!(!changes(&answer.out), "{answer:?}");
     }
+    let asked = ["doctor", "nodes", "pids", "config", "-c", "t.toml"];
+    let answer = run(&folder, &asked).await;
+    assert_eq!(answer.code, 1, "{answer:?}");
+    let pasted = |word: &str| answer.out.contains(word);
+    assert!(!pasted("KITEX_") && !pasted("ADDRESS"), "{answer:?}");
+    assert!(!changes(&answer.out), "{answer:?}");
+    assert!(pasted("✗ /nodes/10.0.0.8:9100  malformed"), "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

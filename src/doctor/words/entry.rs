@@ -161,3 +161,13 @@ pub fn more_remedies(n: usize, code: Code, lang: Lang) -> String {
         "另有 {n} 条：tidegate explain {code}",
     )
 }
+
+/// What helps was said of an earlier registration.
+#[must_use]
+pub fn as_above(code: Code, lang: Lang) -> String {
+    say!(
+        lang,
+        "{code}: as above, with this address",
+        "{code}：同上，换成这个地址",
+    )
+}

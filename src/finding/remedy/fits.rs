@@ -23,6 +23,9 @@ pub(super) fn fits(remedy: &str, subject: &Subject<'_>, place: &Place<'_>) -> bo
     let any = |words: &[&str]| words.iter().any(|it| has(it));
     let is_wrong = subject.in_file && any(&REGISTRAR)
         || subject.is_of_another_program() && any(&CHANGES)
+        // Nothing was registered that could be registered rightly, or be led elsewhere.
+        || subject.is_of_another_program() && subject.address.is_empty() && any(&REGISTRAR) && !has("etcdctl")
+        || !subject.key.is_empty() && subject.address.is_empty() && has("[[rewrite]]")
         // What is registered is not what is dialled.
         || subject.rule.is_some() && (any(&REGISTRAR) || has("[[rewrite]]") || has(NAMES))
         || has(NAMES) && !subject.address.is_empty() && !has_a_name_of_its_own(subject.address)

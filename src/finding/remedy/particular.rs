@@ -77,8 +77,8 @@ fn correct(subject: &Subject<'_>, lang: Lang) -> Remedy {
 fn whose(lang: Lang) -> Remedy {
     say(
         lang,
-        "See whether another program uses the same prefix: the key does not end in an address.",
-        "看看是不是有别的程序用了同一个前缀：这个键不以地址结尾。",
+        "See whether another program uses the same prefix: this is no entry as a registrar writes it.",
+        "看看是不是有别的程序用了同一个前缀：这个条目不像是注册器写的。",
     )
 }
 

@@ -1,7 +1,7 @@
 //! What the words in capitals of a remedy stand for.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddrV4};
 
 use super::Subject;
 
@@ -126,6 +126,13 @@ pub(crate) fn has_a_name_of_its_own(address: &str) -> bool {
     };
     let is_number = |label: &str| label.bytes().all(|it| it.is_ascii_digit());
     name.split('.').all(is_label) && !name.rsplit('.').next().is_none_or(is_number)
+}
+
+/// Whether an address of a container network is the one that a bridge gives itself, as docker0 has 172.17.0.1: the host's
+/// own, and no container's.
+pub(crate) fn is_a_bridges_own(address: &str) -> bool {
+    let address = address.parse::<SocketAddrV4>();
+    address.is_ok_and(|it| it.ip().octets()[3] == 1)
 }
 
 /// Of `HOST:PORT`, `[IPV6]:PORT`, or a URL.

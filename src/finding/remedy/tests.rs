@@ -556,6 +556,33 @@ fn no_name_of_this_host_itself_is_given_to_another() {
 }
 
 #[test]
+fn a_bridges_own_address_is_of_a_server_outside_of_containers() {
+    for (address, is_a_containers) in [("172.17.0.1:8890", false), ("172.17.0.5:8890", true)] {
+        let subject = Subject {
+            address,
+            ..subject()
+        };
+        for lang in LANGS {
+            let all = remedies(Code::R04, &subject, lang);
+            let of = code_first(Code::R04, lang);
+            assert_eq!(all[0].what == of, is_a_containers, "{all:#?}");
+            let listens = |it: &Remedy| {
+                let paste = it.paste.as_deref();
+                paste.is_some_and(|it| it.starts_with("server.WithServiceAddr"))
+            };
+            assert_eq!(all.iter().any(listens), !is_a_containers, "{all:#?}");
+        }
+        let logged = Code::R04.remedy_at(address, "key");
+        assert_eq!(logged.contains("publish"), is_a_containers, "{logged}");
+    }
+}
+
+/// The first sentence of what helps with a finding in general.
+fn code_first(code: Code, lang: Lang) -> &'static str {
+    code.text(lang).remedies[0].lines().next().unwrap()
+}
+
+#[test]
 fn where_a_rule_leads_there_it_is_corrected_and_not_the_registration() {
     for in_file in [false, true] {
         let ruled = Subject {
@@ -639,10 +666,10 @@ fn an_entry_without_a_lease_that_nobody_answers_for_is_to_be_deleted_first() {
 #[test]
 fn a_key_that_does_not_end_in_an_address_is_never_written_or_deleted() {
     let registered = [
-        ("/item/10.0.0.1:8888", ""),
-        ("/item/[fd00::1]:8888", ""),
-        ("/item/fd00::1:8888", ""),
-        ("/item/shop-7.local:8888", ""),
+        ("/item/10.0.0.1:8888", "10.0.0.1:8888"),
+        ("/item/[fd00::1]:8888", "[fd00::1]:8888"),
+        ("/item/fd00::1:8888", "fd00::1:8888"),
+        ("/item/shop-7.local:8888", "10.0.0.1:8888"),
         ("/item//run/item.sock", "/run/item.sock"),
     ];
     let others = [
@@ -650,6 +677,9 @@ fn a_key_that_does_not_end_in_an_address_is_never_written_or_deleted() {
         ("/registry/pods/default/x", ""),
         ("/registry/roles/system:basic", ""),
         ("/item/instance-1", "10.0.0.1:8888"),
+        // Its value names no address.
+        ("/item/10.0.0.8:9100", ""),
+        ("/item/db/10.0.0.1:3306", "10.0.0.1:8888"),
     ];
     let keys = registered.map(|it| (it, true));
     let keys = keys.into_iter().chain(others.map(|it| (it, false)));
@@ -658,6 +688,7 @@ fn a_key_that_does_not_end_in_an_address_is_never_written_or_deleted() {
             key,
             address,
             own_prefix: Some(""),
+            service: "item",
             ..subject()
         };
         for code in Code::ALL
@@ -667,6 +698,11 @@ fn a_key_that_does_not_end_in_an_address_is_never_written_or_deleted() {
             let lines = pasted(*code, &subject).join("\n");
             let changes = lines.contains(" put ") || lines.contains(" del ");
             assert!(is_registered || !changes, "{code} {key}: {lines}");
+            let is_led = lines.contains("[[rewrite]]") || lines.contains("KITEX_");
+            assert!(
+                !address.is_empty() || is_registered || !is_led,
+                "{code} {key}: {lines}"
+            );
             if matches!(code, Code::R08 | Code::R09 | Code::R15) {
                 assert_eq!(changes, is_registered, "{code} {key}: {lines}");
                 let first = &remedies(*code, &subject, Lang::En)[0].what;

@@ -74,6 +74,12 @@ pub(super) fn read(
     })
 }
 
+/// Whether it is a value as a registrar writes it.
+pub(super) fn names_an_address(value: &[u8]) -> bool {
+    let address = parse(value).ok().and_then(|it| it.address);
+    address.is_some_and(|it| !it.is_empty())
+}
+
 fn parse(value: &[u8]) -> Result<Value, String> {
     if value.len() > MAX_VALUE {
         return Err(format!(

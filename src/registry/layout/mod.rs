@@ -65,12 +65,20 @@ impl Layout {
         (is_name(name) && !address.is_empty()).then_some((name, address))
     }
 
-    /// Whether a key, by what stands in it behind the service's name, tells that there is a service of this name. Under
-    /// the empty prefix every program's keys stand beside the registrations.
+    /// Whether an entry, by its value and by what stands in its key behind the service's name, tells that there is a
+    /// service of this name. Under the empty prefix every program's keys stand beside the registrations.
     #[must_use]
-    pub fn tells_service(&self, address: &[u8]) -> bool {
+    pub fn tells_service(&self, address: &[u8], value: &[u8]) -> bool {
+        let is_registered =
+            || std::str::from_utf8(address).is_ok_and(is_of_tcp) && kitex::names_an_address(value);
+        self.tells_by_keys() || is_registered()
+    }
+
+    /// Whether its keys alone tell which services there are.
+    #[must_use]
+    pub fn tells_by_keys(&self) -> bool {
         let Layout::Kitex { prefix } = self;
-        !prefix.is_empty() || std::str::from_utf8(address).is_ok_and(is_of_tcp)
+        !prefix.is_empty()
     }
 
     /// Reads one entry of that range. `revision` is that of its last put.

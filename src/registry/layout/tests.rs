@@ -42,3 +42,26 @@ fn names_that_begin_alike_are_one_range() {
     assert_eq!(kitex.range_of_names("shop."), "kitex/registry-etcd/shop.");
     assert_eq!(kitex.range_of_names(""), "kitex/registry-etcd/");
 }
+
+#[test]
+fn under_the_empty_prefix_a_service_is_told_by_a_key_and_a_value_of_a_registrars() {
+    let kitex = Layout::default();
+    let bare = Layout::Kitex {
+        prefix: String::new(),
+    };
+    let registered = r#"{"network":"tcp","address":"10.0.0.1:1","weight":10,"tags":null}"#;
+    for (address, value, is_told) in [
+        ("10.0.0.1:1", registered, true),
+        ("10.0.0.2:1", registered, true),
+        ("fd00::1:8888", registered, true),
+        ("10.0.0.8:9100", r#"{"name":"node8","cpu":4}"#, false),
+        ("10.0.0.8:9100", r#"{"address":""}"#, false),
+        ("10.0.0.8:9100", "up", false),
+        ("db/10.0.0.1:3306", registered, false),
+        ("rpc_timeout", registered, false),
+    ] {
+        let tells = |layout: &Layout| layout.tells_service(address.as_bytes(), value.as_bytes());
+        assert_eq!(tells(&bare), is_told, "{address} {value}");
+        assert!(tells(&kitex));
+    }
+}

@@ -39,7 +39,7 @@ pub(super) async fn all(reader: &Reader<'_>, survey: &mut Survey) -> Leases {
             let Some((name, address)) = layout.name_of(entry.key()) else {
                 continue;
             };
-            if !told.contains(name) && layout.tells_service(address) {
+            if !told.contains(name) && layout.tells_service(address, entry.value()) {
                 told.insert(name.into());
             }
             if !services.contains_key(name) && services.len() == MAX_NAMES {
@@ -134,16 +134,20 @@ async fn names(
         || range.as_bytes().to_vec(),
         |last| end_of(&layout.range(last)),
     );
-    let mut pages = Pages::new(reader, start, end_of(range), true).of(NAMES_PAGE);
+    let keys_only = layout.tells_by_keys();
+    let mut pages = Pages::new(reader, start, end_of(range), keys_only).of(NAMES_PAGE);
     while names.len() < MAX_NAMES {
         let page = pages.next().await?;
         let Some(last) = page.last() else { break };
         if let Some((name, _)) = layout.name_of(last.key()) {
             pages.skip_to(end_of(&layout.range(name)));
         }
-        let found = page.iter().filter_map(|entry| layout.name_of(entry.key()));
-        let found = found.filter(|(_, address)| layout.tells_service(address));
-        names.extend(found.map(|(name, _)| Arc::from(name)));
+        let found = page.iter().filter_map(|entry| {
+            let (name, address) = layout.name_of(entry.key())?;
+            let is_told = layout.tells_service(address, entry.value());
+            is_told.then(|| Arc::from(name))
+        });
+        names.extend(found);
     }
     Ok(())
 }
