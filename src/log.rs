@@ -213,4 +213,6 @@ fn lines(config: &Log, sink: &Sink) -> Lines {
 }
 
 #[cfg(test)]
+pub(crate) mod captured;
+#[cfg(test)]
 mod tests;

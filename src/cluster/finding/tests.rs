@@ -7,6 +7,7 @@ use super::*;
 use crate::cluster::{Dial, Knowledge};
 use crate::config::Policy;
 use crate::diagnosis::Origin;
+use crate::log::captured::captured;
 use crate::outcome::{Limit, Reach};
 use crate::probe::Seen;
 use crate::registry::{Class, DialAddr, Instance, Rewritten};
@@ -313,29 +314,10 @@ fn logged(
     befalls: impl FnOnce(&Arc<Cluster>, &Arc<Endpoint>),
 ) -> String {
     let (cluster, endpoint) = one(addr, origin);
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    tracing::subscriber::with_default(subscriber, || {
+    captured(|| {
         befalls(&cluster, &endpoint);
         cluster.upkeep(Instant::now() + Duration::from_secs(2));
-    });
-    String::from_utf8(log.0.lock().clone()).unwrap()
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<parking_lot::Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().write(bytes)
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+    })
 }
 
 #[tokio::test(start_paused = true)]

@@ -22,7 +22,7 @@ const FIX: &str = concat!(
     fix!()
 );
 const REWRITE: &str = concat!(
-    "Meanwhile map it from here, in tidegate's config:\n",
+    "Meanwhile map it from here, in tidegate's config, to an address that the server listens on:\n",
     rewrite!()
 );
 const DELETE: &str = concat!(

@@ -19,7 +19,10 @@ const FIX: &str = concat!(
     "或者在交给服务端的注册器 r 上固定地址；但停止之后，它的条目最多还会残留一个租约（60 秒）：\n",
     fix!()
 );
-const REWRITE: &str = concat!("在改好之前，可以在 tidegate 的配置里改写：\n", rewrite!());
+const REWRITE: &str = concat!(
+    "在改好之前，可以在 tidegate 的配置里改写成服务端确实在监听的地址：\n",
+    rewrite!()
+);
 const DELETE: &str = concat!("如果是没有人需要的残留条目，就删掉它：\n", delete!());
 
 pub(in crate::finding) const R01: Text = Text {

@@ -1,23 +1,9 @@
 #![allow(clippy::unwrap_used)]
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::sync::Mutex;
 
 use super::*;
+use crate::log::captured::captured;
 use crate::registry::{DialAddr, Instance, Member, Naming};
-
-/// What is written to the log, as text.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 fn shown(address: &str, code: Option<Code>, used: bool) -> Shown {
     let instance = Instance {
@@ -65,23 +51,10 @@ fn members(shown: Vec<Shown>) -> Members {
 
 /// The lines that each of these sets adds to the log.
 fn lines(sets: &[Members]) -> Vec<Vec<String>> {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    tracing::subscriber::with_default(subscriber, || {
-        let mut announcer = Announcer::new("item".into());
-        sets.iter()
-            .map(|set| {
-                log.0.lock().unwrap().clear();
-                announcer.announce(set);
-                let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-                text.lines().map(str::to_owned).collect()
-            })
-            .collect()
-    })
+    let mut announcer = Announcer::new("item".into());
+    let said = sets.iter().map(|set| captured(|| announcer.announce(set)));
+    said.map(|it| it.lines().map(str::to_owned).collect())
+        .collect()
 }
 
 #[test]
